@@ -1,0 +1,1 @@
+"""The ``sos`` command and its subcommands."""

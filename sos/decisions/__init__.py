@@ -1,0 +1,1 @@
+"""What sos decides: pure rules without I/O, without a clock of their own, and without Twisted."""

@@ -1,0 +1,169 @@
+"""The words of the HTTP contract: paths, header names, JSON shapes, and the table of errors and statuses.
+
+The front's resources and the remote store both speak from this page; nobody else writes a URL, a header or a status.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sos.words.blob import OLD_CONTRACT, BlobID, Entry, Kind, Metadata, Version
+from sos.words.errors import (
+    BadInput,
+    BlobConflict,
+    BlobNotFound,
+    BlobTooLarge,
+    Forbidden,
+    RangeNotSatisfiable,
+    SOSError,
+    StoreFull,
+    Unavailable,
+)
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""Header lines in the order of the wire."""
+
+INTERNAL = b"x-sos-"
+"""What the names of headers between our own servers begin with; no client may send one, none reaches a client."""
+
+PROTOCOL = b"x-sos-protocol"
+"""Sent by our own client with every request. An answer carries `INTERNAL` headers only when its request did, so that a
+client of the old contract sees the old contract and nothing else."""
+PROTOCOL_NOW = b"1"
+VERSION = b"x-sos-version"
+SHA256 = b"x-sos-sha256"
+KIND = b"x-sos-kind"
+STORE = b"x-sos-store"
+REQUEST_HEADERS = frozenset({PROTOCOL, VERSION, SHA256, KIND})
+"""The `INTERNAL` headers that a request to a blob server may have."""
+
+MIME_TYPE = b"x-mime-type"
+ORIG_FILENAME = b"x-orig-filename"
+DEFAULT_TYPE = b"application/octet-stream"
+JSON_TYPE = b"application/json"
+
+_NOT_KEPT = frozenset({b"x-real-ip", b"x-request-id"})
+_NOT_KEPT_PREFIX = b"x-forwarded-"
+
+_STATUSES: Sequence[tuple[type[SOSError], int]] = (
+    (RangeNotSatisfiable, 416),
+    (Forbidden, 403),
+    (BlobNotFound, 404),
+    (BlobConflict, 409),
+    (BlobTooLarge, 413),
+    (StoreFull, 507),
+    (Unavailable, 503),
+    (BadInput, 400),
+)
+
+_NUMBER = re.compile(rb"0|[1-9][0-9]{0,18}")
+_HEX_SHA256 = re.compile(rb"[0-9a-f]{64}")
+_KINDS = {kind.name.lower().encode(): kind for kind in Kind}
+
+
+def blob_path(blob_id: BlobID) -> bytes:
+    """Give the path of a blob on a blob server."""
+    return b"/blob/" + blob_id.encode("ascii")
+
+
+def status_of(error: SOSError) -> int | None:
+    """Give the status that says an error, None where nobody is left to tell."""
+    for kind, status in _STATUSES:
+        if isinstance(error, kind):
+            return status
+    return None
+
+
+def headers_of_error(error: SOSError) -> list[tuple[bytes, bytes]]:
+    """Give the headers that go with an error's status."""
+    if isinstance(error, RangeNotSatisfiable):
+        return [(b"Content-Range", b"bytes */%d" % error.size)]
+    if isinstance(error, BlobConflict):
+        return [(b"X-Sos-Version", b"%d" % error.version)]
+    if error.transient:
+        return [(b"Retry-After", b"5")]
+    return []
+
+
+def json_of_error(error: SOSError) -> bytes:
+    """Give the body that says an error: one sentence, and for a conflict its reason."""
+    shape = {"error": str(error)}
+    if isinstance(error, BlobConflict):
+        shape["reason"] = error.reason
+    return json_bytes(shape)
+
+
+def json_bytes(shape: Any) -> bytes:
+    """Write a JSON body."""
+    return json.dumps(shape).encode("ascii") + b"\n"
+
+
+def stored_json(blob_id: BlobID, size: int, **more: int) -> bytes:
+    """Give the answer to a write that is durable: the ancestor's fields first, then what the ancestor has not."""
+    return json_bytes({"id": blob_id, "status": "OK", "size": size, **more})
+
+
+def metadata_of(headers: Iterable[tuple[bytes, bytes]]) -> Metadata:
+    """Pick the headers of an upload that are kept with it. Raises `BadMetadata`."""
+    return Metadata.of(
+        (name, value)
+        for name, value in headers
+        if (lower := name.lower()).startswith(b"x-")
+        and not lower.startswith((INTERNAL, _NOT_KEPT_PREFIX))
+        and lower not in _NOT_KEPT
+    )
+
+
+def internal_names(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:
+    """Give the lower-case names of the `INTERNAL` headers among some."""
+    return {lower for name, _ in headers if (lower := name.lower()).startswith(INTERNAL)}
+
+
+def number(raw: bytes) -> int:
+    """Read a decimal number of at most 19 digits, as it stands: no sign, space, underscore or leading zero.
+
+    Raises `BadInput`.
+    """
+    if _NUMBER.fullmatch(raw) is None:
+        raise BadInput("A number has 1 to 19 decimal digits and nothing else.")
+    return int(raw)
+
+
+def headers_of_metadata(metadata: Metadata) -> list[tuple[bytes, bytes]]:
+    """Give the headers that bring metadata back to a client, ``Content-Type`` first."""
+    kept = [(name.title(), value) for name, value in metadata.pairs]
+    return [(b"Content-Type", metadata.value(MIME_TYPE) or DEFAULT_TYPE), *kept]
+
+
+def internal_headers(entry: Entry) -> list[tuple[bytes, bytes]]:
+    """Give the headers that tell our own servers what a client need not know of an entry."""
+    headers = [(b"X-Sos-Version", b"%d" % entry.version), (b"X-Sos-Kind", entry.kind.name.lower().encode())]
+    if entry.sha256 is not None:
+        headers.append((b"X-Sos-SHA256", entry.sha256.hex().encode()))
+    return headers
+
+
+def declared_entry(blob_id: BlobID, headers: Headers, size: int | None, fallback: Version = OLD_CONTRACT) -> Entry:
+    """Read an entry from the headers of a write, or of an answer of a blob server.
+
+    `fallback` is the version of an entry whose headers have none. Raises `BadInput` and `BadMetadata`.
+    """
+    internal = {lower: value for name, value in headers if (lower := name.lower()).startswith(INTERNAL)}
+    sha256 = internal.get(SHA256)
+    if sha256 is not None and _HEX_SHA256.fullmatch(sha256) is None:
+        raise BadInput("X-Sos-SHA256 has 64 lower-case hex digits.")
+    kind = _KINDS.get(internal.get(KIND, b"blob"))
+    if kind is None:
+        raise BadInput("X-Sos-Kind is one of: blob, manifest, chunk.")
+    version = internal.get(VERSION)
+    return Entry(
+        id=blob_id,
+        version=fallback if version is None else Version(number(version)),
+        kind=kind,
+        size=size,
+        sha256=None if sha256 is None else bytes.fromhex(sha256.decode("ascii")),
+        metadata=metadata_of(headers),
+    )

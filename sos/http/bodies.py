@@ -1,0 +1,221 @@
+"""Bodies: the one type that moves bytes, and how to pour them.
+
+A body is Twisted's `IBodyProducer`, registered with its consumer as a push producer. It is used once. When its consumer
+says ``stopProducing`` the Deferred of ``startProducing`` never fires, as Twisted has it: whoever waits for it is cancelled
+by whoever stopped it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from attrs import frozen
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IConsumer
+from twisted.web.iweb import IBodyProducer
+from zope.interface import implementer
+
+from sos.words.errors import BlobTooLarge, BlobTruncated
+from sos.words.interfaces import IBodySource
+
+PIECE = 64 * 1024
+"""Bytes read from a file at a time: what Twisted reads from a socket at most, and the size of its write buffer."""
+
+
+async def pour(body: IBodyProducer, consumer: IConsumer) -> None:
+    """Move a whole body into a consumer, no faster than the consumer drains."""
+    consumer.registerProducer(body, True)
+    await body.startProducing(consumer)
+    consumer.unregisterProducer()  # not in a finally: a request whose client left has nothing to unregister from
+
+
+async def collect(body: IBodyProducer, limit: int) -> bytes:
+    """Take a whole body into memory. Raises `BlobTooLarge`, and stops the body, once it passes `limit` bytes."""
+    collector = _Collector(limit)
+    collector.finished = body.startProducing(collector)
+    try:
+        collector.stop_if_over()
+        await collector.finished
+    except CancelledError:
+        if collector.is_over:
+            raise BlobTooLarge(f"The body has more than {limit} bytes.") from None
+        raise
+    return b"".join(collector.pieces)
+
+
+@implementer(IBodyProducer)
+class PushedBody:
+    """A body that knows its pieces without waiting for anything: pushes them until it is paused, or until it is stopped.
+
+    A subclass gives the pieces, and closes what they come from.
+    """
+
+    def __init__(self, length: int) -> None:
+        """Make a body of `length` bytes."""
+        self.length = length
+        self._consumer: IConsumer | None = None
+        self._done: Deferred[None] = Deferred(lambda _: self.stopProducing())
+        self._is_paused = False
+        self._is_pushing = False
+
+    def next_piece(self) -> bytes:
+        """Give the next bytes, none at the end; an exception fails the body."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of what the pieces come from. Called once: at the end, at a failure, or when stopped."""
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        """Push all pieces; the Deferred fires when the last was written."""
+        self._consumer = consumer
+        self._push()
+        return self._done
+
+    def pauseProducing(self) -> None:
+        """Push nothing until resumed."""
+        self._is_paused = True
+
+    def resumeProducing(self) -> None:
+        """Go on."""
+        self._is_paused = False
+        self._push()
+
+    def stopProducing(self) -> None:
+        """Push nothing more, ever."""
+        if not self._done.called and not self._is_stopped:
+            self._stop()
+
+    @property
+    def _is_stopped(self) -> bool:
+        return self._consumer is _NOBODY
+
+    def _stop(self) -> None:
+        self._consumer = _NOBODY
+        self.close()
+
+    def _push(self) -> None:
+        if self._is_pushing:  # a consumer may resume us from within its write
+            return
+        self._is_pushing = True
+        try:
+            self._push_until_paused()
+        finally:
+            self._is_pushing = False
+
+    def _push_until_paused(self) -> None:
+        while not self._is_paused and self._consumer is not None and not self._is_stopped:
+            try:
+                piece = self.next_piece()
+            except Exception:  # whatever the bytes come from: the one who pours has to know, not the reactor
+                self._stop()
+                self._done.errback()
+                return
+            if not piece:
+                self._stop()
+                self._done.callback(None)
+                return
+            self._consumer.write(piece)
+
+
+class BytesBody(PushedBody):
+    """A body whose pieces are in memory."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        """Make a body of the pieces, in their order; empty ones are left out."""
+        super().__init__(sum(map(len, pieces)))
+        self._pieces = iter([piece for piece in pieces if piece])
+
+    def next_piece(self) -> bytes:
+        """Give the next piece as it came."""
+        return next(self._pieces, b"")
+
+
+class FileBody(PushedBody):
+    """A span of an open file. It owns the descriptor, so a blob that is replaced meanwhile can still be read to its end."""
+
+    def __init__(self, descriptor: int, start: int, length: int) -> None:
+        """Make a body of `length` bytes from `start`; the descriptor is closed with the body."""
+        super().__init__(length)
+        self.descriptor = descriptor
+        self.start = start
+        self._at = start
+        self._stop_at = start + length
+
+    def next_piece(self) -> bytes:
+        """Read the next bytes. Raises `BlobTruncated` where the file is shorter than its entry says."""
+        wanted = min(PIECE, self._stop_at - self._at)
+        piece = os.pread(self.descriptor, wanted, self._at)
+        if not piece and wanted:
+            raise BlobTruncated(f"A blob's file ends at byte {self._at} instead of {self._stop_at}.")
+        self._at += len(piece)
+        return piece
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self.descriptor)
+
+
+@implementer(IBodySource)
+@frozen
+class BytesSource:
+    """Pieces in memory that can be sent as often as needed."""
+
+    pieces: Sequence[bytes]
+
+    @property
+    def size(self) -> int:
+        """The number of bytes of each body."""
+        return sum(map(len, self.pieces))
+
+    def body(self) -> BytesBody:
+        """Make a fresh body."""
+        return BytesBody(*self.pieces)
+
+
+@implementer(IConsumer)
+class _Collector:
+    """Keeps what it gets, up to a limit; beyond it, the body is stopped."""
+
+    def __init__(self, limit: int) -> None:
+        self.pieces: list[bytes] = []
+        self.finished: Deferred[None] | None = None
+        self._room = limit
+
+    @property
+    def is_over(self) -> bool:
+        return self._room < 0
+
+    def stop_if_over(self) -> None:
+        """Cancel the body's Deferred, which stops the body."""
+        if self.is_over and self.finished is not None:
+            self.finished.cancel()
+
+    def registerProducer(self, producer: object, streaming: bool) -> None:
+        """Do nothing: memory never has to wait."""
+
+    def unregisterProducer(self) -> None:
+        """Do nothing."""
+
+    def write(self, data: bytes) -> None:
+        self._room -= len(data)
+        self.stop_if_over()
+        if not self.is_over:
+            self.pieces.append(data)
+
+
+@implementer(IConsumer)
+class _Nobody:
+    """Stands for the consumer of a body that was stopped."""
+
+    def registerProducer(self, producer: object, streaming: bool) -> None:
+        """Do nothing."""
+
+    def unregisterProducer(self) -> None:
+        """Do nothing."""
+
+    def write(self, data: bytes) -> None:
+        """Do nothing."""
+
+
+_NOBODY = _Nobody()

@@ -1,0 +1,1 @@
+"""What starts and stops: listeners, stores and timers."""

@@ -1,0 +1,1 @@
+"""What sos does for its users: upload, download, replicate. They know interfaces only."""

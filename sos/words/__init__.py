@@ -1,0 +1,1 @@
+"""What sos speaks of: blobs and their entries, errors, and the interfaces between its parts."""

@@ -1,0 +1,120 @@
+"""The seams between the parts of sos: whoever needs a part asks for the narrowest of these.
+
+Everything that moves bytes is Twisted's own `IBodyProducer`: ``startProducing(consumer)`` gives a Deferred that fires when
+all bytes were written, and fails when they cannot all be had (`BlobTruncated`, `ServerUnavailable`, `BlobDamaged`).
+A body is used once: it is either poured to its end or told ``stopProducing()``, and that closes what lies behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from attrs import frozen
+from twisted.web.iweb import IBodyProducer
+from zope.interface import Attribute, Interface
+
+from sos.words.blob import BlobID, Entry, Kind, Span
+from sos.words.versions import HybridClock
+
+T = TypeVar("T")
+
+
+class InThread(Protocol):
+    """Runs a blocking call elsewhere than in the reactor's thread; in tests, at once and right here."""
+
+    def __call__(self, call: Callable[..., T], *arguments: Any) -> Awaitable[T]:
+        """Give the call's result, or its exception."""
+
+
+@frozen
+class OpenBlob:
+    """A blob that is ready to be poured: its entry, and the bytes of the span that was asked for."""
+
+    entry: Entry
+    body: IBodyProducer
+
+
+@frozen
+class Received:
+    """What a store holds after it took a write: the entry, and the UUID of the store (None: an old-contract server)."""
+
+    entry: Entry
+    store: str | None = None
+
+
+class IBodySource(Interface):
+    """Bytes that can be sent more than once: to a second member, or again after a failure."""
+
+    size: int | None = Attribute("The number of bytes of each body, None where unknown.")
+
+    def body() -> IBodyProducer:
+        """Make a fresh body, from byte 0."""
+
+
+class IBlobFetcher(Interface):
+    """Gives blobs back."""
+
+    def fetch(blob_id: BlobID, span: Span | None = None) -> Awaitable[OpenBlob]:
+        """Open a live blob, or a span of it; the caller pours or stops the body.
+
+        Raises `BlobNotFound`, `BlobDamaged`, `RangeNotSatisfiable` (the span does not lie within the blob), `Unavailable`.
+        """
+
+    def stat(blob_id: BlobID) -> Awaitable[Entry]:
+        """Give the entry of a live blob. Raises `BlobNotFound`, `BlobDamaged`, `Unavailable`."""
+
+
+class IBlobReceiver(Interface):
+    """Takes blobs in."""
+
+    def receive(entry: Entry, body: IBodyProducer) -> Awaitable[Received]:
+        """Take a blob, durably: when the result is there, so are the bytes, even after a power cut.
+
+        The size and the SHA-256 of the entry are what the sender declares, None where it does not; the bytes must agree.
+        The body is poured, or stopped where the store refuses early. `sos.decisions.merge` decides what the write does.
+
+        Raises `BlobConflict`, `DigestMismatch`, `BlobTruncated`, `StoreFull`, `StoreReadOnly`, `Unavailable`; then
+        nothing has changed.
+        """
+
+
+class IBlobEnumerator(Interface):
+    """Lists the names of live blobs."""
+
+    def enumerate(
+        prefix: str = "", after: str = "", limit: int = 1000, kind: Kind | None = None
+    ) -> Awaitable[Sequence[BlobID]]:
+        """Give the next names in ascending order: those that begin with `prefix`, lie behind `after`, and are of `kind`.
+
+        At most `limit` of them; an empty sequence says that there are no more. Nothing staged or quarantined is among them.
+        Names, not entries: it is what every server of the contract can list, the oldest too; `stat` gives an entry.
+        """
+
+
+class IBlobStore(IBlobFetcher, IBlobReceiver, IBlobEnumerator):
+    """A whole store: on a disk, in memory, or at the far end of a connection. Callers cannot tell them apart."""
+
+
+@frozen
+class StoreStatus:
+    """How a local store is: live blobs and their bytes, room for more, and whether it takes writes."""
+
+    blobs: int
+    size: int
+    free_bytes: int
+    free_inodes: int
+    is_read_only: bool
+
+
+class ILocalStore(IBlobStore):
+    """A store of this process: what else its blob server has to know of it."""
+
+    uuid: str = Attribute("The UUID of the store, made when its directory became a store.")
+    clock: HybridClock = Attribute("Makes the versions of writes that come without one; ahead of all that is stored.")
+
+    def status() -> StoreStatus:
+        """Say how the store is, without waiting."""
+
+    def close() -> Awaitable[None]:
+        """Finish the writes that were taken, then let go of files, database and lock."""

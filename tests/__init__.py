@@ -1,0 +1,1 @@
+"""Tests of sos, one module for each of the package's."""

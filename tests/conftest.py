@@ -1,0 +1,37 @@
+"""Fixtures that every test runs under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from twisted.internet import reactor
+from twisted.internet.interfaces import IReactorTime
+from twisted.trial import unittest
+from twisted.trial._synctest import _logObserver
+
+
+@pytest.fixture(autouse=True)
+def no_error_is_left_in_the_log(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that logged an error and did not say that it expected it (trial does this for its own test cases)."""
+    if request.cls is not None and issubclass(request.cls, unittest.SynchronousTestCase):
+        yield
+        return
+    _logObserver._add()
+    yield
+    errors = _logObserver.getErrors()
+    _logObserver.flushErrors()
+    _logObserver._remove()
+    assert not errors, f"errors were logged: {errors}"
+
+
+@pytest.fixture(autouse=True)
+def no_delayed_call_is_left() -> Iterator[None]:
+    """Fail a test that left something waiting on the real clock."""
+    clock = IReactorTime(reactor)
+    before = set(clock.getDelayedCalls())
+    yield
+    left = [call for call in clock.getDelayedCalls() if call not in before and call.active()]
+    for call in left:
+        call.cancel()
+    assert not left, f"delayed calls were left: {left}"

@@ -8,7 +8,7 @@ by whoever stopped it.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
@@ -32,16 +32,28 @@ async def pour(body: IBodyProducer, consumer: IConsumer) -> None:
 
 async def collect(body: IBodyProducer, limit: int) -> bytes:
     """Take a whole body into memory. Raises `BlobTooLarge`, and stops the body, once it passes `limit` bytes."""
-    collector = _Collector(limit)
-    collector.finished = body.startProducing(collector)
+    pieces: list[bytes] = []
+    await take_pieces(body, limit, pieces.append)
+    return b"".join(pieces)
+
+
+async def take_pieces(body: IBodyProducer, limit: int, take: Callable[[bytes], object]) -> None:
+    """Hand each piece of a body to a function, as it comes.
+
+    Raises `BlobTooLarge`, and stops the body, once it passes `limit` bytes; at once where it says its length.
+    """
+    if isinstance(body.length, int) and body.length > limit:
+        body.stopProducing()
+        raise BlobTooLarge(f"The body has {body.length} bytes; at most {limit} are taken.")
+    taker = _Taker(limit, take)
+    taker.finished = body.startProducing(taker)
     try:
-        collector.stop_if_over()
-        await collector.finished
+        taker.stop_if_over()
+        await taker.finished
     except CancelledError:
-        if collector.is_over:
-            raise BlobTooLarge(f"The body has more than {limit} bytes.") from None
+        if taker.is_over:
+            raise BlobTooLarge(f"The body has more than {limit} bytes; no more are taken.") from None
         raise
-    return b"".join(collector.pieces)
 
 
 @implementer(IBodyProducer)
@@ -174,13 +186,13 @@ class BytesSource:
 
 
 @implementer(IConsumer)
-class _Collector:
-    """Keeps what it gets, up to a limit; beyond it, the body is stopped."""
+class _Taker:
+    """Hands on what it gets, up to a limit; beyond it, the body is stopped."""
 
-    def __init__(self, limit: int) -> None:
-        self.pieces: list[bytes] = []
+    def __init__(self, limit: int, take: Callable[[bytes], object]) -> None:
         self.finished: Deferred[None] | None = None
         self._room = limit
+        self._take = take
 
     @property
     def is_over(self) -> bool:
@@ -199,9 +211,10 @@ class _Collector:
 
     def write(self, data: bytes) -> None:
         self._room -= len(data)
-        self.stop_if_over()
-        if not self.is_over:
-            self.pieces.append(data)
+        if self.is_over:
+            self.stop_if_over()
+        else:
+            self._take(data)
 
 
 @implementer(IConsumer)

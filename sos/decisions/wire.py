@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from email.utils import formatdate
 from typing import Any
 
 from sos.words.blob import OLD_CONTRACT, BlobID, Entry, Kind, Metadata, Version
@@ -20,6 +21,7 @@ from sos.words.errors import (
     RangeNotSatisfiable,
     SOSError,
     StoreFull,
+    Unauthorized,
     Unavailable,
 )
 
@@ -50,6 +52,7 @@ _NOT_KEPT_PREFIX = b"x-forwarded-"
 
 _STATUSES: Sequence[tuple[type[SOSError], int]] = (
     (RangeNotSatisfiable, 416),
+    (Unauthorized, 401),
     (Forbidden, 403),
     (BlobNotFound, 404),
     (BlobConflict, 409),
@@ -83,6 +86,8 @@ def headers_of_error(error: SOSError) -> list[tuple[bytes, bytes]]:
         return [(b"Content-Range", b"bytes */%d" % error.size)]
     if isinstance(error, BlobConflict):
         return [(b"X-Sos-Version", b"%d" % error.version)]
+    if isinstance(error, Unauthorized):
+        return [(b"WWW-Authenticate", b"Bearer")]
     if error.transient:
         return [(b"Retry-After", b"5")]
     return []
@@ -94,6 +99,11 @@ def json_of_error(error: SOSError) -> bytes:
     if isinstance(error, BlobConflict):
         shape["reason"] = error.reason
     return json_bytes(shape)
+
+
+def http_date(seconds: int) -> bytes:
+    """Write unix seconds as HTTP has dates."""
+    return formatdate(seconds, usegmt=True).encode("ascii")
 
 
 def json_bytes(shape: Any) -> bytes:

@@ -32,6 +32,10 @@ class DigestMismatch(BadInput):
     """Bytes that are not the ones that their sender declared."""
 
 
+class Unauthorized(SOSError):
+    """A request without the credential that it needs, or with a wrong one."""
+
+
 class Forbidden(SOSError):
     """A request that this peer may not make."""
 

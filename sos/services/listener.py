@@ -1,0 +1,91 @@
+"""Listening: a front on an endpoint, from the start of the service to its clean end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
+from twisted.logger import Logger
+
+from sos.http.front import Front
+from sos.words.errors import SOSError
+
+PATIENCE = 5.0
+"""Seconds that requests under way get to end when the service stops; systemd allows 90."""
+
+
+class CannotListen(SOSError):
+    """A port that cannot be listened on: the sentence says which, and what to do."""
+
+
+class Listener(Service):
+    """Serves a front on an endpoint. What is answered when it stops is answered to its end, within `PATIENCE`."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        description: str,
+        listen: Callable[[], IStreamServerEndpoint],
+        front: Front,
+        clock: IReactorTime,
+    ) -> None:
+        """Serve `front` on the endpoint that `listen` makes; `description` names it to people."""
+        self._description = description
+        self._listen = listen
+        self._front = front
+        self._clock = clock
+        self._port: IListeningPort | None = None
+        self._failure: SOSError | None = None
+
+    @property
+    def port(self) -> IListeningPort | None:
+        """What is listened on, None before the start and after the stop."""
+        return self._port
+
+    def privilegedStartService(self) -> None:
+        """Listen while root's rights are still there. Raises `CannotListen`."""
+        super().privilegedStartService()
+        listening: Deferred[IListeningPort] = self._listen().listen(self._front)
+        listening.addCallbacks(self._listens, self._cannot_listen)
+        if self._failure is not None:
+            raise self._failure
+
+    def startService(self) -> None:
+        """Listen, unless that was done before. Raises `CannotListen`."""
+        super().startService()
+        if self._port is None:
+            self.privilegedStartService()
+
+    async def _end(self) -> None:
+        if self._port is not None:
+            stopped = self._port.stopListening()
+            self._port = None
+            if isinstance(stopped, Deferred):
+                await stopped
+        overdue = self._clock.callLater(PATIENCE, self._front.drop)
+        try:
+            await self._front.drain()
+        finally:
+            if overdue.active():
+                overdue.cancel()
+
+    def stopService(self) -> Deferred[None]:
+        """Take no more connections, and let the requests under way end."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._end())
+
+    def _listens(self, port: IListeningPort) -> None:
+        self._port = port
+        self._log.info("Listening for {what} on {address}", what=self._description, address=port.getHost())
+
+    def _cannot_listen(self, failure: object) -> None:
+        error = getattr(failure, "value", failure)
+        reason = error.socketError if isinstance(error, CannotListenError) else error
+        self._failure = CannotListen(
+            f"Cannot listen for {self._description}: {getattr(reason, 'strerror', None) or reason}. "
+            "Stop what uses the port, or choose another."
+        )

@@ -1,0 +1,120 @@
+"""Sending a blob: whole, in spans, or not at all. Blob servers and downloads answer alike."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Sequence
+
+from attrs import frozen
+
+from sos.http.bodies import pour
+from sos.http.conditions import Validators, Verdict
+from sos.http.ranges import content_range, spans_of
+from sos.http.request import Request
+from sos.words.blob import Entry, Span
+from sos.words.errors import Unavailable
+from sos.words.interfaces import OpenBlob
+
+Headers = list[tuple[bytes, bytes]]
+
+_CONDITIONAL = (b"range", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since")
+
+
+@frozen
+class Representation:
+    """What a resource can send: where its bytes and its entry come from, and how an entry is put into headers."""
+
+    stat: Callable[[], Awaitable[Entry]]
+    fetch: Callable[[Span | None], Awaitable[OpenBlob]]
+    headers: Callable[[Entry], Headers]
+    validators: Callable[[Entry], Validators]
+
+    async def send(self, request: Request) -> None:
+        """Answer a GET or HEAD. Raises what `stat` and `fetch` raise, and `RangeNotSatisfiable`."""
+        if request.method == b"HEAD" or any(request.header(name) is not None for name in _CONDITIONAL):
+            await self._send_conditionally(request)
+        else:
+            opened = await self.fetch(None)
+            request.begin(200, self._headers_of_whole(opened.entry), opened.entry.size)
+            await pour(opened.body, request)
+            request.finish()
+
+    async def _send_conditionally(self, request: Request) -> None:
+        entry = await self.stat()
+        validators = self.validators(entry)
+        verdict = validators.judge(request.header)
+        if verdict is Verdict.NOT_MODIFIED:
+            request.respond(304, self.headers(entry))
+        elif verdict is Verdict.FAILED:
+            request.respond(412, self.headers(entry))
+        else:
+            spans = self._spans(request, entry, validators)
+            await self._send_spans(request, entry, spans) if spans else await self._send_whole(request, entry)
+
+    def _spans(self, request: Request, entry: Entry, validators: Validators) -> Sequence[Span]:
+        if entry.size is None or not validators.allow_range(request.header(b"if-range")):
+            return ()
+        return spans_of(request.header(b"range"), entry.size)
+
+    async def _send_whole(self, request: Request, entry: Entry) -> None:
+        if request.method == b"HEAD":
+            request.begin(200, self._headers_of_whole(entry), entry.size)
+        else:
+            opened = await self._open_same(entry, None)
+            request.begin(200, self._headers_of_whole(entry), entry.size)
+            await pour(opened.body, request)
+        request.finish()
+
+    async def _send_spans(self, request: Request, entry: Entry, spans: Sequence[Span]) -> None:
+        """Answer 206: one span as it is, several as ``multipart/byteranges`` (RFC 9110, section 14.6)."""
+        parts = _Parts.of(entry, spans, self.headers(entry))
+        if request.method == b"HEAD":
+            request.begin(206, parts.headers, parts.length)
+        else:
+            opened = await self._open_same(entry, spans[0])  # before the head goes out: it may still become an error
+            request.begin(206, parts.headers, parts.length)
+            request.write(parts.heads[0])
+            await pour(opened.body, request)
+            for span, head in zip(spans[1:], parts.heads[1:], strict=True):
+                request.write(head)
+                await pour((await self._open_same(entry, span)).body, request)
+            request.write(parts.end)
+        request.finish()
+
+    async def _open_same(self, entry: Entry, span: Span | None) -> OpenBlob:
+        """Open the bytes of the very entry whose headers are sent."""
+        opened = await self.fetch(span)
+        if opened.entry.sha256 != entry.sha256:
+            opened.body.stopProducing()
+            raise Unavailable("The object was replaced while it was being sent; ask again.")
+        return opened
+
+    def _headers_of_whole(self, entry: Entry) -> Headers:
+        return [*self.headers(entry), (b"Accept-Ranges", b"bytes")]
+
+
+@frozen
+class _Parts:
+    """The framing of a partial answer: headers, what goes before each span and behind the last, and all bytes counted."""
+
+    headers: Headers
+    heads: Sequence[bytes]
+    end: bytes
+    length: int
+
+    @classmethod
+    def of(cls, entry: Entry, spans: Sequence[Span], headers: Headers) -> _Parts:
+        assert entry.size is not None
+        if len(spans) == 1:
+            headers = [*headers, (b"Content-Range", content_range(spans[0], entry.size))]
+            return cls(headers, [b""], b"", spans[0].length)
+        boundary = os.urandom(12).hex().encode("ascii")
+        kind = next((value for name, value in headers if name == b"Content-Type"), b"application/octet-stream")
+        heads = [
+            b"\r\n--%b\r\nContent-Type: %b\r\nContent-Range: %b\r\n\r\n" % (boundary, kind, content_range(span, entry.size))
+            for span in spans
+        ]
+        end = b"\r\n--%b--\r\n" % boundary
+        others = [(name, value) for name, value in headers if name != b"Content-Type"]
+        length = sum(map(len, heads)) + sum(span.length for span in spans) + len(end)
+        return cls([*others, (b"Content-Type", b"multipart/byteranges; boundary=" + boundary)], heads, end, length)

@@ -1,0 +1,154 @@
+"""The blob server's resources: one blob, the list of all, and the sign of life."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qsl
+
+from twisted.web.resource import Resource
+
+from sos.decisions import wire
+from sos.http.bodies import pour
+from sos.http.conditions import Validators
+from sos.http.request import Request
+from sos.web.answers import Headers, Representation
+from sos.web.names import NamesBody
+from sos.web.resource import AsyncResource, Guard, Routes, last_segment, respond_json
+from sos.web.status import StatusResource
+from sos.words.blob import OLD_CONTRACT, BlobID, Entry, Kind, blob_id
+from sos.words.errors import BadInput
+from sos.words.interfaces import ILocalStore
+from sos.words.versions import seconds_of
+
+_NAME_PART = re.compile(r"[a-z0-9]{0,128}")
+_KINDS = {kind.name.lower(): kind for kind in Kind}
+
+
+def blob_server_root(store: ILocalStore, guard: Guard, wall: Callable[[], float]) -> Resource:
+    """Make the root of a blob server's port."""
+    return Routes(
+        {
+            b"alive": AliveResource(),
+            b"blob/": BlobResource(store, wall),
+            b"blobs": NamesResource(store),
+            b"status": StatusResource(store),
+        },
+        guard,
+    )
+
+
+class AliveResource(AsyncResource):
+    """``/alive``: says so."""
+
+    async def handle_GET(self, request: Request) -> None:
+        """Answer ``alive``, as the ancestor does."""
+        request.respond(200, [(b"Content-Type", b"text/plain; charset=utf-8")], b"alive")
+
+    handle_HEAD = handle_GET
+
+
+class BlobResource(AsyncResource):
+    """``/blob/ID``: one blob."""
+
+    def __init__(self, store: ILocalStore, wall: Callable[[], float]) -> None:
+        """Serve the blobs of a store; `wall` gives unix seconds."""
+        super().__init__()
+        self._store = store
+        self._wall = wall
+
+    async def handle_GET(self, request: Request) -> None:
+        """Send the blob, or what was asked of it."""
+        name = blob_id(last_segment(request))
+        is_ours = request.header(wire.PROTOCOL) is not None
+        await Representation(
+            stat=lambda: self._store.stat(name),
+            fetch=lambda span: self._store.fetch(name, span),
+            headers=lambda entry: self._headers(entry, is_ours),
+            validators=self._validators,
+        ).send(request)
+
+    handle_HEAD = handle_GET
+
+    async def handle_POST(self, request: Request) -> None:
+        """Store the blob, and answer once it is durable."""
+        name = blob_id(last_segment(request))
+        is_ours = request.header(wire.PROTOCOL) is not None
+        versioned = request.header(wire.VERSION) is not None
+        fallback = OLD_CONTRACT if versioned else self._store.clock.tick()
+        entry = wire.declared_entry(name, request.raw_headers, _length(request), fallback)
+        received = await self._store.receive(entry, request.body)
+        size = received.entry.size
+        assert size is not None  # what a store holds has a size
+        headers = self._internal_headers(received.entry) if is_ours else []
+        respond_json(request, wire.stored_json(name, size), headers)
+
+    handle_PUT = handle_POST
+
+    def _headers(self, entry: Entry, is_ours: bool) -> Headers:
+        headers = wire.headers_of_metadata(entry.metadata)
+        validators = self._validators(entry)
+        headers.append((b"ETag", validators.entity_tag))
+        if validators.modified is not None:
+            headers.append((b"Last-Modified", wire.http_date(validators.modified)))
+        return headers + self._internal_headers(entry) if is_ours else headers
+
+    def _internal_headers(self, entry: Entry) -> Headers:
+        return [*wire.internal_headers(entry), (b"X-Sos-Store", self._store.uuid.encode("ascii"))]
+
+    def _validators(self, entry: Entry) -> Validators:
+        """Tag a blob by its bytes: under one ID a manifest may come to have others."""
+        assert entry.sha256 is not None  # what a store holds has a SHA-256
+        return Validators(b'"%b"' % entry.sha256.hex().encode("ascii"), modified_of(entry, self._wall()))
+
+
+class NamesResource(AsyncResource):
+    """``/blobs``: the names of all live blobs, ascending, as a JSON array that is sent as it is read."""
+
+    def __init__(self, store: ILocalStore) -> None:
+        """List the blobs of a store."""
+        super().__init__()
+        self._store = store
+
+    async def handle_GET(self, request: Request) -> None:
+        """Send the names that were asked for."""
+        body = NamesBody(self._store, **_page_asked_for(request.query))
+        request.begin(200, [(b"Content-Type", wire.JSON_TYPE)], None)
+        if request.method != b"HEAD":
+            await pour(body, request)
+        request.finish()
+
+    handle_HEAD = handle_GET
+
+
+def modified_of(entry: Entry, now: float) -> int | None:
+    """Give the unix time for ``Last-Modified``: the version's, the same on all members, but never in the future."""
+    if entry.version == OLD_CONTRACT:
+        return None
+    return min(seconds_of(entry.version), int(now))
+
+
+def _length(request: Request) -> int | None:
+    return request.body.length if isinstance(request.body.length, int) else None
+
+
+def _page_asked_for(query: bytes) -> dict[str, Any]:
+    """Read ``prefix``, ``after``, ``limit`` and ``kind``. Raises `BadInput`; other parameters mean nothing."""
+    asked: dict[str, Any] = {}
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=16):
+        if name in asked:
+            raise BadInput(f"The parameter {name!r} came twice.")
+        if name in ("prefix", "after"):
+            if _NAME_PART.fullmatch(value) is None:
+                raise BadInput(f"{name} is (the beginning of) an ID: at most 128 of a-z and 0-9.")
+            asked[name] = BlobID(value)
+        elif name == "limit":
+            asked[name] = wire.number(value.encode("utf-8"))
+            if not asked[name]:
+                raise BadInput("limit is 1 or more.")
+        elif name == "kind":
+            if value not in _KINDS:
+                raise BadInput("kind is one of: blob, manifest, chunk.")
+            asked[name] = _KINDS[value]
+    return asked

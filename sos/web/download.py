@@ -1,0 +1,100 @@
+"""The download port: ``/fetch/ID`` and ``/fetch/ID.ext``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import parse_qsl, quote
+
+from twisted.web.resource import Resource
+
+from sos.decisions import wire
+from sos.http.conditions import Validators
+from sos.http.request import Request
+from sos.usecases.downloads import Downloads
+from sos.web.answers import Headers, Representation
+from sos.web.blobs import modified_of
+from sos.web.guards import refuse_internal_headers
+from sos.web.resource import AsyncResource, Routes, last_segment
+from sos.words.blob import Entry, blob_id
+
+CACHE_CONTROL = b"public, max-age=31536000, immutable"
+"""For a year, which is as long as caches are asked to keep anything: content never changes under its ID."""
+
+LONGEST_NAME = 200
+"""Characters of a suggested file name: with an extension it still fits the 255 bytes of most file systems in ASCII."""
+
+_ACTIVE_TYPE = re.compile(rb"html|svg|xml|javascript|ecmascript", re.IGNORECASE)
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f"\\/:*?<>|\u200e\u200f\u202a-\u202e\u2066-\u2069]+')
+
+
+def download_root(downloads: Downloads, wall: Callable[[], float], cache_control: bytes = CACHE_CONTROL) -> Resource:
+    """Make the root of the download port."""
+    return Routes({b"fetch/": FetchResource(downloads, wall, cache_control)}, refuse_internal_headers)
+
+
+class FetchResource(AsyncResource):
+    """``/fetch/ID``: the bytes of one object."""
+
+    def __init__(self, downloads: Downloads, wall: Callable[[], float], cache_control: bytes) -> None:
+        """Find objects through the use case; `wall` gives unix seconds."""
+        super().__init__()
+        self._downloads = downloads
+        self._wall = wall
+        self._cache_control = cache_control
+
+    async def handle_GET(self, request: Request) -> None:
+        """Send the object, or what was asked of it."""
+        object_id = blob_id(last_segment(request).partition(b".")[0])
+        await Representation(
+            stat=lambda: self._downloads.stat(object_id),
+            fetch=lambda span: self._downloads.open(object_id, span),
+            headers=lambda entry: self._headers(entry, request.query),
+            validators=self._validators,
+        ).send(request)
+
+    handle_HEAD = handle_GET
+
+    def _headers(self, entry: Entry, query: bytes) -> Headers:
+        headers = wire.headers_of_metadata(entry.metadata)
+        validators = self._validators(entry)
+        headers += [(b"ETag", validators.entity_tag), (b"Cache-Control", self._cache_control), *_INERT]
+        if validators.modified is not None:
+            headers.append((b"Last-Modified", wire.http_date(validators.modified)))
+        disposition = _disposition(entry, query)
+        return [*headers, (b"Content-Disposition", disposition)] if disposition else headers
+
+    def _validators(self, entry: Entry) -> Validators:
+        return Validators(b'"%b"' % entry.id.encode("ascii"), modified_of(entry, self._wall()))
+
+
+_INERT: Headers = [(b"Content-Security-Policy", b"sandbox; default-src 'none'")]
+"""Whatever was uploaded, it runs no script in the name of this site (``nosniff`` comes from the front)."""
+
+
+def _disposition(entry: Entry, query: bytes) -> bytes | None:
+    """Say how a browser keeps the object: under a name where one was asked for, never shown in place if it could be active."""
+    asked = _download_name(query)
+    if asked is None:
+        kind = entry.metadata.value(wire.MIME_TYPE) or wire.DEFAULT_TYPE
+        return b"attachment" if _ACTIVE_TYPE.search(kind) else None
+    name = safe_name(asked or (entry.metadata.value(wire.ORIG_FILENAME) or b"").decode("utf-8", "replace"))
+    if not name:
+        return b"attachment"
+    plain = name.encode("ascii", "replace").replace(b"?", b"_")
+    extended = quote(name, safe="").encode("ascii")
+    return b"attachment; filename=\"%b\"; filename*=UTF-8''%b" % (plain, extended)
+
+
+def _download_name(query: bytes) -> str | None:
+    """Give the value of ``download``, empty where it has none; None where it was not asked for."""
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True, encoding="utf-8", errors="replace"):
+        if name == "download":
+            return value
+    return None
+
+
+def safe_name(name: str) -> str:
+    """Make a name that no header, shell or file system takes for anything else (RFC 6266, section 4.3)."""
+    last = re.split(r"[/\\]", name)[-1]
+    return _UNSAFE.sub("_", last)[-LONGEST_NAME:].strip(" ._") if last.strip(". ") else ""

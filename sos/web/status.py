@@ -1,0 +1,35 @@
+"""``/status``: how a blob server is, as JSON."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from sos.decisions import wire
+from sos.http.request import Request
+from sos.web.resource import AsyncResource, respond_json
+from sos.words.interfaces import ILocalStore
+
+
+class StatusResource(AsyncResource):
+    """Says what a store holds, how much room it has, and whether it takes writes."""
+
+    def __init__(self, store: ILocalStore) -> None:
+        """Report on a store."""
+        super().__init__()
+        self._store = store
+
+    async def handle_GET(self, request: Request) -> None:
+        """Answer without walking anything: the counts are kept with the entries."""
+        status = self._store.status()
+        shape = {
+            "version": version("sos"),
+            "store": self._store.uuid,
+            "blobs": status.blobs,
+            "bytes": status.size,
+            "free_bytes": status.free_bytes,
+            "free_inodes": status.free_inodes,
+            "read_only": status.is_read_only,
+        }
+        respond_json(request, wire.json_bytes(shape))
+
+    handle_HEAD = handle_GET

@@ -1,0 +1,105 @@
+"""The values of options: each reader takes what was typed and gives what is meant, or says what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from OpenSSL.SSL import Error as TLSError
+from twisted.internet.endpoints import serverFromString
+from twisted.python import usage
+
+from sos.decisions.sizes import size_of
+from sos.settings import MOST_UPLOAD
+from sos.words.errors import BadInput, SOSError
+
+T = TypeVar("T")
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?", re.ASCII)
+_PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,3})?", re.ASCII)
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,254}[\x21-\x7e])?")
+
+
+def parameter(name: str, sentence: str, read: Callable[[str], Any]) -> list[Any]:
+    """Describe an option with a value as `usage.Options` wants it; what was not given is None."""
+    return [name, None, None, sentence, coerced(name, read)]
+
+
+def coerced(name: str, read: Callable[[str], T]) -> Callable[[str], T]:
+    """Make a reader whose complaint names its option."""
+
+    def read_named_option(text: str) -> T:
+        try:
+            return read(text)
+        except SOSError as error:
+            raise usage.UsageError(f"--{name}: {error}") from None
+
+    return read_named_option
+
+
+def one_of(choices: Sequence[str]) -> Callable[[str], str]:
+    """Make a reader that takes one of some words."""
+
+    def read(text: str) -> str:
+        if text not in choices:
+            raise BadInput(f"{text!r} is none of: {', '.join(choices)}.")
+        return text
+
+    return read
+
+
+def port_of(text: str) -> int:
+    """Read the number of a port; with 0 the system picks one."""
+    if _PORT.fullmatch(text) is None or int(text) > 65_535:
+        raise BadInput(f"{text!r} is no port: a number from 0 to 65535.")
+    return int(text)
+
+
+def host_of(text: str) -> str:
+    """Read the address of an interface."""
+    if _HOST.fullmatch(text) is None:
+        raise BadInput(f"{text!r} is no address of an interface, such as 127.0.0.1 or ::1.")
+    return text
+
+
+def seconds_of(text: str) -> float:
+    """Read a number of seconds."""
+    if _SECONDS.fullmatch(text) is None:
+        raise BadInput(f"{text!r} is no number of seconds.")
+    return float(text)
+
+
+def upload_size_of(text: str) -> int:
+    """Read the size of the largest upload, which is held in memory."""
+    size = size_of(text)
+    if not 0 < size <= MOST_UPLOAD:
+        raise BadInput(
+            f"An upload is held in memory, so at most {MOST_UPLOAD} bytes (64 MiB) and at least 1 can be allowed."
+        )
+    return size
+
+
+def header_value_of(text: str) -> bytes:
+    """Read the value of a header."""
+    if _HEADER_VALUE.fullmatch(text) is None:
+        raise BadInput("The value of a header has 1 to 256 visible ASCII characters.")
+    return text.encode("ascii")
+
+
+def path_of(text: str) -> Path:
+    """Read the name of a file or directory."""
+    if not text or "\0" in text:
+        raise BadInput("The name of a file or directory is not empty.")
+    return Path(text)
+
+
+def endpoint_of(text: str) -> str:
+    """Read a Twisted endpoint string, by making an endpoint that listens nowhere."""
+    try:
+        serverFromString(None, text)
+    except (ValueError, TypeError, LookupError, OSError, TLSError) as error:
+        raise BadInput(f"{text!r} is no endpoint to listen on, such as tcp:4001:interface=127.0.0.1 ({error}).") from None
+    return text

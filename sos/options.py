@@ -1,0 +1,259 @@
+"""The options of ``twistd sos``, of ``sos blob-server`` and of ``sos api-server``: one class for all of them.
+
+Each value is checked where it is read, so what is wrong is said before anything starts, with the name of the option.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+from twisted.python import usage
+
+from sos.cluster_key import read_cluster_key
+from sos.config_files import PERSONAL_FILE, SYSTEM_FILE, read_default, read_named
+from sos.decisions.arguments import with_two_dashes
+from sos.decisions.config import server_list
+from sos.decisions.printouts import server_table
+from sos.decisions.sizes import DEFAULT_RESERVE, Reserve
+from sos.decisions.topology import Server, Topology
+from sos.option_values import (
+    coerced,
+    endpoint_of,
+    header_value_of,
+    host_of,
+    one_of,
+    parameter,
+    path_of,
+    port_of,
+    seconds_of,
+    upload_size_of,
+)
+from sos.settings import (
+    BLOB_PORT,
+    DEFAULT_ROUND,
+    DOWNLOAD_PORT,
+    EVERYWHERE,
+    LOOPBACK,
+    MOST_UPLOAD,
+    UPLOAD_PORT,
+    AllSettings,
+    ApiSettings,
+    BlobSettings,
+    Listener,
+    Settings,
+    StoreSettings,
+)
+from sos.words.errors import BadConfig, SOSError
+
+T = TypeVar("T")
+
+ROLES = ("blob", "api", "all")
+HASHES = ("sha1", "sha256")
+
+_COMMON = frozenset({"role", "verbose"})
+_STORE = frozenset({"store", "must-exist", "reserve"})
+_BLOB = frozenset({"host", "port", "listen"})
+_MEMBERS = frozenset({"blob-server", "config", "dump"})
+_KEY = frozenset({"cluster-key-file"})
+_PORTS = frozenset({"api-host", "upload-port", "download-port", "upload-listen", "download-listen"})
+_API = _PORTS | {"replicate-every", "hash", "max-upload", "cache-control"}
+_OF_ROLE = {
+    "blob": _COMMON | _STORE | _BLOB | _KEY,
+    "api": _COMMON | _MEMBERS | _API | _KEY,
+    "all": _COMMON | _STORE | _API,
+}
+"""The options that mean something to each role."""
+
+
+class SOSOptions(usage.Options):
+    """What the options of all commands share: one dash or two, help, and the version of sos."""
+
+    longdesc = ""
+    optFlags: list[list[str | None]] = [["verbose", "v", "Say more of what is done."]]  # noqa: RUF012 - usage.Options wants it
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Read the command line; long options have one dash or two."""
+        arguments = sys.argv[1:] if options is None else options
+        super().parseOptions(with_two_dashes(arguments, self.longOpt, self.shortOpt))
+
+    def opt_version(self) -> None:
+        """Show the version of sos and exit."""
+        sys.stdout.write(f"{version_line()}\n")
+        sys.exit(0)
+
+    def opt_help(self) -> None:
+        """Show this help and exit."""
+        super().opt_help()
+
+    opt_h = opt_help
+
+    def parseArgs(self, *arguments: str) -> None:
+        """Refuse what is no option."""
+        if arguments:
+            raise usage.UsageError(f"{arguments[0]!r} is no option; see --help.")
+
+    @property
+    def given(self) -> frozenset[str]:
+        """The names of the options that were given: a parameter is None otherwise, a flag 0, a list empty."""
+        return frozenset(
+            name for name, value in self.items() if value not in (None, []) and (value or f"{name}=" in self.longOpt)
+        )
+
+    def value(self, name: str, fallback: T) -> T:
+        """Give what was given for an option, or else the fallback."""
+        value: T | None = self[name]
+        return fallback if value is None else value
+
+
+class MemberOptions(SOSOptions):
+    """The options that say which blob servers there are."""
+
+    optParameters: list[list[Any]] = [  # noqa: RUF012
+        parameter("blob-server", "Blob servers, separated by commas, instead of those in the files.", server_list),
+        parameter("config", f"The configuration file, instead of {SYSTEM_FILE} and {PERSONAL_FILE}.", path_of),
+        parameter("cluster-key-file", "The file with the key that all servers of a cluster share.", path_of),
+    ]
+
+    def read_topology(self) -> Topology:
+        """Read which servers there are, now: from the command line, or else from the files. Raises `BadConfig`."""
+        config: Path | None = self["config"]
+        topology: Topology = self["blob-server"] or (read_default() if config is None else read_named(config))
+        if topology.is_empty:
+            raise BadConfig(
+                "No blob servers are known: name them with --blob-server=http://HOST:PORT,http://HOST:PORT, "
+                f"or write one URL a line into {config or SYSTEM_FILE}."
+            )
+        return topology
+
+    def read_key(self) -> bytes | None:
+        """Read the key file, if one was given. Raises `BadConfig`."""
+        path: Path | None = self["cluster-key-file"]
+        credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+        return None if path is None else read_cluster_key(path, Path(credentials) if credentials else None)
+
+
+class Options(MemberOptions):
+    """The options of the services. After parsing, `settings` is what they come to."""
+
+    settings: Settings
+    optFlags = [  # noqa: RUF012
+        ["must-exist", None, "Refuse to start where there is no store yet: an unmounted disk is not an empty one."],
+        ["dump", None, "Show the blob servers and exit."],
+    ]
+    optParameters: list[list[Any]] = [  # noqa: RUF012
+        parameter("role", "blob, api, or all: an api with stores of its own (all).", one_of(ROLES)),
+        parameter("host", f"The interface of the blob server ({LOOPBACK}).", host_of),
+        parameter("port", f"The port of the blob server ({BLOB_PORT}).", port_of),
+        parameter("listen", "An endpoint string instead of --host and --port.", endpoint_of),
+        parameter("reserve", "Room on the disk that uploads may not use: 2%, 10GiB (1%, at least 64MiB).", Reserve.of),
+        parameter("api-host", f"The interface of the api ({EVERYWHERE}; {LOOPBACK} for --role=all).", host_of),
+        parameter("upload-port", f"The port for uploads ({UPLOAD_PORT}).", port_of),
+        parameter("download-port", f"The port for downloads ({DOWNLOAD_PORT}).", port_of),
+        parameter("upload-listen", "An endpoint string instead of --upload-port.", endpoint_of),
+        parameter("download-listen", "An endpoint string instead of --download-port.", endpoint_of),
+        parameter("replicate-every", f"Seconds between rounds of replication ({DEFAULT_ROUND:.0f}); 0: none.", seconds_of),
+        parameter("hash", "The digest that names objects, sha1 or sha256 (sha1); the same for all apis.", one_of(HASHES)),
+        parameter("max-upload", "The size of the largest upload (64MiB, which is also the most).", upload_size_of),
+        parameter("cache-control", "The Cache-Control of downloads (they keep for a year).", header_value_of),
+    ]
+
+    def __init__(self) -> None:
+        """Begin with nothing given."""
+        super().__init__()
+        self["store"] = []
+
+    def opt_store(self, path: str) -> None:
+        """The directory of a store (data); with --role=all, once for each store."""
+        self["store"].append(coerced("store", path_of)(path))
+
+    def opt_help(self) -> None:
+        """Show this help and exit; once a role was given, only what means something to it."""
+        meant = _OF_ROLE.get(self["role"])
+        if meant is not None:
+            self.longOpt = [option for option in self.longOpt if option.rstrip("=") in meant | {"help", "version"}]
+        super().opt_help()
+
+    opt_h = opt_help
+
+    def postOptions(self) -> None:
+        """Put the options together; whatever they name is read now. Raises `UsageError`."""
+        role: str = self.value("role", "all")
+        foreign = sorted(self.given - _OF_ROLE[role])
+        if foreign:
+            raise usage.UsageError(f"--{foreign[0]} means nothing to --role={role}.")
+        try:
+            self.settings = self._settings_of(role)
+        except SOSError as error:
+            raise usage.UsageError(str(error)) from None
+
+    def _settings_of(self, role: str) -> Settings:
+        if role == "blob":
+            return self._blob_settings()
+        if role == "all":
+            return self._all_settings()
+        topology = self.read_topology()
+        if self["dump"]:
+            sys.stdout.write(server_table(topology))
+            sys.exit(0)
+        return self._api_settings(topology, EVERYWHERE)
+
+    def _blob_settings(self) -> BlobSettings:
+        paths = self._store_paths()
+        if len(paths) > 1:
+            raise BadConfig("--store: a blob server has one store; start one for each.")
+        return BlobSettings(
+            path=paths[0],
+            listener=self._listener("listen", "port", BLOB_PORT, "host", LOOPBACK),
+            stores=self._store_settings(),
+            cluster_key=self.read_key(),
+            verbose=bool(self["verbose"]),
+        )
+
+    def _all_settings(self) -> AllSettings:
+        paths = self._store_paths()
+        topology = Topology.of_servers(Server.of_store(str(path)) for path in paths)
+        return AllSettings(paths=paths, api=self._api_settings(topology, LOOPBACK), stores=self._store_settings())
+
+    def _api_settings(self, topology: Topology, host: str) -> ApiSettings:
+        return ApiSettings(
+            upload=self._listener("upload-listen", "upload-port", UPLOAD_PORT, "api-host", host),
+            download=self._listener("download-listen", "download-port", DOWNLOAD_PORT, "api-host", host),
+            topology=topology,
+            replicate_every=self.value("replicate-every", DEFAULT_ROUND),
+            hash_name=self.value("hash", "sha1"),
+            max_upload=self.value("max-upload", MOST_UPLOAD),
+            cache_control=self["cache-control"],
+            cluster_key=self.read_key(),
+            verbose=bool(self["verbose"]),
+        )
+
+    def _store_settings(self) -> StoreSettings:
+        return StoreSettings(must_exist=bool(self["must-exist"]), reserve=self.value("reserve", DEFAULT_RESERVE))
+
+    def _store_paths(self) -> tuple[Path, ...]:
+        paths: tuple[Path, ...] = tuple(self["store"]) or (Path("data"),)
+        if len({path.absolute() for path in paths}) < len(paths):
+            raise BadConfig("--store: a directory was given twice; each store has its own.")
+        return paths
+
+    def _listener(self, listen: str, port: str, usual_port: int, host: str, usual_host: str) -> Listener:
+        """Listen as the endpoint string says, or else on the TCP port."""
+        endpoint: str | None = self[listen]
+        if endpoint is None:
+            return Listener.of_tcp(self.value(host, usual_host), self.value(port, usual_port))
+        if self[port] is not None:
+            raise BadConfig(f"--{listen} and --{port} both say where to listen; give one of them.")
+        return Listener.of_endpoint(endpoint)
+
+
+def version_line() -> str:
+    """Name the program and its version."""
+    try:
+        return f"sos {metadata.version('sos')}"
+    except metadata.PackageNotFoundError:
+        return "sos (not installed: running from its source)"

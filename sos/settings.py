@@ -1,0 +1,132 @@
+"""Settings: what the options of each role come to, checked and typed, for whoever makes the services."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+
+from attrs import field, frozen
+from twisted.internet.endpoints import quoteStringArgument
+
+from sos.decisions.sizes import DEFAULT_RESERVE, MIB, Reserve
+from sos.decisions.topology import Server, Topology
+
+BLOB_PORT = 3001
+UPLOAD_PORT = 9991
+DOWNLOAD_PORT = 9992
+LOOPBACK = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"  # the api is what the outside world talks to; blob servers keep to the loopback
+
+DEFAULT_ROUND = 60.0
+"""Seconds between rounds of replication (design, section 6)."""
+
+MOST_UPLOAD = 64 * MIB
+"""Bytes of one upload: it is held in memory until its digest, and so its home, is known."""
+
+_CLOSED_ENDPOINT = re.compile(r"\A(?:unix|systemd):|:interface=(?:127\.|localhost|\\:\\:1(?:\Z|:))")
+"""Endpoint strings that only this host can connect to, and sockets that the service manager opened as it was told."""
+
+
+@frozen
+class Listener:
+    """Where a port listens: a Twisted endpoint string, and how people are told of it."""
+
+    endpoint: str
+    address: str
+    host: str | None = None
+    """The interface, None where an endpoint string says it in its own way."""
+
+    @classmethod
+    def of_tcp(cls, host: str, port: int) -> Listener:
+        """Listen on a TCP port of one interface."""
+        shown = f"[{host}]" if ":" in host else host
+        return cls(f"tcp:{port}:interface={quoteStringArgument(host)}", f"http://{shown}:{port}", host)
+
+    @classmethod
+    def of_endpoint(cls, endpoint: str) -> Listener:
+        """Listen as a Twisted endpoint string says."""
+        return cls(endpoint, endpoint)
+
+    def url(self, path: str) -> str:
+        """Give the URL of a path there; an endpoint that is more than a TCP port is shown as it was written."""
+        return self.address if self.host is None else self.address + path
+
+    @property
+    def is_open(self) -> bool:
+        """Whether other hosts can connect, as far as the options tell."""
+        if self.host is None:
+            return _CLOSED_ENDPOINT.search(self.endpoint) is None
+        return not _is_loopback(self.host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@frozen(kw_only=True)
+class StoreSettings:
+    """How the directories of stores are treated."""
+
+    must_exist: bool = False
+    reserve: Reserve = DEFAULT_RESERVE
+
+
+@frozen(kw_only=True)
+class BlobSettings:
+    """What a blob server needs to know."""
+
+    path: Path
+    listener: Listener
+    stores: StoreSettings = StoreSettings()
+    cluster_key: bytes | None = field(default=None, repr=False)
+    verbose: bool = False
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What an operator should hear when it starts."""
+        if not self.listener.is_open or self.cluster_key is not None:
+            return ()
+        return (
+            f"The blob server at {self.listener.address} can be reached from other hosts without a cluster key: "
+            "whoever can connect reads and adds blobs. Set --cluster-key-file, or let a firewall admit the api servers only.",
+        )
+
+
+@frozen(kw_only=True)
+class ApiSettings:
+    """What an api server needs to know; the topology is that of the start, `Options.read_topology` gives a newer one."""
+
+    upload: Listener
+    download: Listener
+    topology: Topology
+    replicate_every: float = DEFAULT_ROUND
+    """Seconds between rounds of replication, 0 for none."""
+    hash_name: str = "sha1"
+    """The digest that makes an ID, by its name in `hashlib`."""
+    max_upload: int = MOST_UPLOAD
+    cache_control: bytes | None = None
+    """The value of every download's ``Cache-Control``, None for the usual one."""
+    cluster_key: bytes | None = field(default=None, repr=False)
+    verbose: bool = False
+
+
+@frozen(kw_only=True)
+class AllSettings:
+    """What an api with stores of its own needs to know: the servers of its topology are those stores, in their order."""
+
+    paths: tuple[Path, ...]
+    api: ApiSettings
+    stores: StoreSettings = StoreSettings()
+
+    @property
+    def path_of(self) -> dict[Server, Path]:
+        """The directory of each server of the topology."""
+        return dict(zip(self.api.topology.servers, self.paths, strict=True))
+
+
+Settings = BlobSettings | ApiSettings | AllSettings
+"""What the options come to: each role has its own."""

@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable, Sequence
 from email.utils import formatdate
 from typing import Any
+from urllib.parse import urlencode
 
-from sos.words.blob import OLD_CONTRACT, BlobID, Entry, Kind, Metadata, Version
+from sos.words.blob import OLD_CONTRACT, BlobID, Entry, Kind, Metadata, Span, Version
 from sos.words.errors import (
     BadInput,
     BlobConflict,
@@ -19,6 +20,7 @@ from sos.words.errors import (
     BlobTooLarge,
     Forbidden,
     RangeNotSatisfiable,
+    ServerUnavailable,
     SOSError,
     StoreFull,
     Unauthorized,
@@ -47,6 +49,12 @@ ORIG_FILENAME = b"x-orig-filename"
 DEFAULT_TYPE = b"application/octet-stream"
 JSON_TYPE = b"application/json"
 
+ALIVE = b"/alive"
+"""The path of a blob server's sign of life."""
+
+MOST_JSON = 64 * 1024
+"""Bytes of JSON read from a peer: ours are under 300, and a hostile one must cost little to refuse (torture, B6)."""
+
 _NOT_KEPT = frozenset({b"x-real-ip", b"x-request-id"})
 _NOT_KEPT_PREFIX = b"x-forwarded-"
 
@@ -62,6 +70,12 @@ _STATUSES: Sequence[tuple[type[SOSError], int]] = (
     (BadInput, 400),
 )
 
+_BY_STATUS = {status: kind for kind, status in _STATUSES}
+_SAID_IN_ONE_SENTENCE: frozenset[type[SOSError]] = frozenset({BadInput, BlobTooLarge, Forbidden, StoreFull, Unauthorized})
+_LONGEST_SENTENCE = 300
+
+_CONTENT_RANGE = re.compile(rb"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
+_UNSATISFIED_RANGE = re.compile(rb"bytes \*/([0-9]{1,19})")
 _NUMBER = re.compile(rb"0|[1-9][0-9]{0,18}")
 _HEX_SHA256 = re.compile(rb"[0-9a-f]{64}")
 _KINDS = {kind.name.lower().encode(): kind for kind in Kind}
@@ -70,6 +84,12 @@ _KINDS = {kind.name.lower().encode(): kind for kind in Kind}
 def blob_path(blob_id: BlobID) -> bytes:
     """Give the path of a blob on a blob server."""
     return b"/blob/" + blob_id.encode("ascii")
+
+
+def names_path(prefix: str, after: str, limit: int, kind: Kind | None) -> bytes:
+    """Give the path, with its query, of a page of the names on a blob server."""
+    asked = {"prefix": prefix, "after": after, "limit": str(limit), "kind": "" if kind is None else kind.name.lower()}
+    return b"/blobs?" + urlencode({name: value for name, value in asked.items() if value}).encode("ascii")
 
 
 def status_of(error: SOSError) -> int | None:
@@ -101,6 +121,50 @@ def json_of_error(error: SOSError) -> bytes:
     return json_bytes(shape)
 
 
+def error_of(status: int, headers: Headers, payload: bytes, server: str, blob_id: BlobID | None) -> SOSError:
+    """Read the error that an answer says: the table of `status_of`, the other way round.
+
+    `headers` have lower-case names. A status that several classes share comes back as their parent, for a server as
+    `ServerUnavailable`; so does one that no blob server sends. `blob_id` is None where no blob was asked for.
+    """
+    sentence = _sentence_of(payload)
+    kind = _BY_STATUS.get(status)
+    if kind in _SAID_IN_ONE_SENTENCE:
+        return kind(sentence or f"{server} answered {status} and did not say why.")
+    if kind is BlobNotFound and blob_id is not None:
+        return BlobNotFound(blob_id)
+    if kind is BlobConflict and blob_id is not None:
+        error: SOSError | None = _conflict_of(headers, payload, blob_id)
+    elif kind is RangeNotSatisfiable:
+        error = _unsatisfied_of(headers)
+    else:
+        error = None
+    return error or ServerUnavailable(server, sentence or f"it answered {status}, not as a blob server does")
+
+
+def _conflict_of(headers: Headers, payload: bytes, blob_id: BlobID) -> BlobConflict | None:
+    try:
+        reason = json_object(payload).get("reason")
+        version = number(dict(headers).get(VERSION, b"0"))
+    except BadInput:
+        return None
+    return BlobConflict(blob_id, reason, version) if reason in (BlobConflict.OLDER, BlobConflict.OTHER_BYTES) else None
+
+
+def _unsatisfied_of(headers: Headers) -> RangeNotSatisfiable | None:
+    found = _UNSATISFIED_RANGE.fullmatch(dict(headers).get(b"content-range", b""))
+    return None if found is None else RangeNotSatisfiable(int(found[1]))
+
+
+def _sentence_of(payload: bytes) -> str:
+    """Give the sentence in an error's body, without line ends and other controls; nothing where there is none."""
+    try:
+        sentence = json_object(payload).get("error")
+    except BadInput:
+        return ""
+    return "".join(filter(str.isprintable, sentence))[:_LONGEST_SENTENCE] if isinstance(sentence, str) else ""
+
+
 def http_date(seconds: int) -> bytes:
     """Write unix seconds as HTTP has dates."""
     return formatdate(seconds, usegmt=True).encode("ascii")
@@ -114,6 +178,58 @@ def json_bytes(shape: Any) -> bytes:
 def stored_json(blob_id: BlobID, size: int, **more: int) -> bytes:
     """Give the answer to a write that is durable: the ancestor's fields first, then what the ancestor has not."""
     return json_bytes({"id": blob_id, "status": "OK", "size": size, **more})
+
+
+def json_object(payload: bytes) -> dict[str, Any]:
+    """Read a small JSON object that a peer sent.
+
+    Raises `BadInput` for anything else: too long, too deep, a number too long to read, NaN, a key that comes twice.
+    """
+    if len(payload) > MOST_JSON:
+        raise BadInput(f"The JSON has more than {MOST_JSON} bytes.")
+    try:
+        shape = json.loads(payload.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_once_each)
+    except (ValueError, RecursionError):
+        raise BadInput("The JSON cannot be read.") from None
+    if not isinstance(shape, dict):
+        raise BadInput("The JSON is not an object.")
+    return shape
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    shape = dict(pairs)
+    if len(shape) < len(pairs):
+        raise ValueError("a key comes twice")
+    return shape
+
+
+def stored_of(payload: bytes) -> tuple[str, int]:
+    """Read the ID and the size in the answer to a write. Raises `BadInput`."""
+    shape = json_object(payload)
+    name, size = shape.get("id"), shape.get("size")
+    if not isinstance(name, str) or type(size) is not int:  # a bool is an int, and 5.0 equals 5
+        raise BadInput("The answer to a write has no ID or no size.")
+    return name, size
+
+
+def range_of(span: Span) -> bytes:
+    """Write the value of ``Range`` that asks for a span of at least one byte."""
+    return b"bytes=%d-%d" % (span.start, span.stop - 1)
+
+
+def content_range_of(raw: bytes) -> tuple[Span, int]:
+    """Read the value of ``Content-Range``: the span, and the size of the blob that it lies in. Raises `BadInput`."""
+    found = _CONTENT_RANGE.fullmatch(raw)
+    if found is None:
+        raise BadInput("Content-Range is: bytes FIRST-LAST/SIZE.")
+    first, last, size = int(found[1]), int(found[2]), int(found[3])
+    if not first <= last < size:
+        raise BadInput("Content-Range has a range that does not lie within its size.")
+    return Span(first, last + 1 - first), size
 
 
 def metadata_of(headers: Iterable[tuple[bytes, bytes]]) -> Metadata:

@@ -13,6 +13,7 @@ from twisted.python import usage
 
 from sos.decisions.sizes import size_of
 from sos.settings import MOST_UPLOAD
+from sos.store.room import Reserve
 from sos.words.errors import BadInput, SOSError
 
 T = TypeVar("T")
@@ -20,6 +21,7 @@ T = TypeVar("T")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?", re.ASCII)
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,3})?", re.ASCII)
+_PERCENT = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,3})?)\s*%", re.ASCII)
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,254}[\x21-\x7e])?")
 
 
@@ -80,6 +82,17 @@ def upload_size_of(text: str) -> int:
             f"An upload is held in memory, so at most {MOST_UPLOAD} bytes (64 MiB) and at least 1 can be allowed."
         )
     return size
+
+
+def reserve_of(text: str) -> Reserve:
+    """Read the room that a store keeps free: a percentage of its disk, or a size."""
+    percent = _PERCENT.fullmatch(text)
+    if percent is not None:
+        return Reserve(percent=float(percent[1]), least=0)
+    try:
+        return Reserve(percent=0, least=size_of(text))
+    except BadInput:
+        raise BadInput(f"{text!r} is no reserve: a percentage of the disk (2%) or a size (500M, 10GiB).") from None
 
 
 def header_value_of(text: str) -> bytes:

@@ -19,7 +19,6 @@ from sos.config_files import PERSONAL_FILE, SYSTEM_FILE, read_default, read_name
 from sos.decisions.arguments import with_two_dashes
 from sos.decisions.config import server_list
 from sos.decisions.printouts import server_table
-from sos.decisions.sizes import DEFAULT_RESERVE, Reserve
 from sos.decisions.topology import Server, Topology
 from sos.option_values import (
     coerced,
@@ -30,6 +29,7 @@ from sos.option_values import (
     parameter,
     path_of,
     port_of,
+    reserve_of,
     seconds_of,
     upload_size_of,
 )
@@ -44,10 +44,11 @@ from sos.settings import (
     AllSettings,
     ApiSettings,
     BlobSettings,
-    Listener,
+    ListenAddress,
     Settings,
     StoreSettings,
 )
+from sos.store.room import Reserve
 from sos.words.errors import BadConfig, SOSError
 
 T = TypeVar("T")
@@ -74,6 +75,7 @@ class SOSOptions(usage.Options):
     """What the options of all commands share: one dash or two, help, and the version of sos."""
 
     longdesc = ""
+    synopsis: str = "[options]"
     optFlags: list[list[str | None]] = [["verbose", "v", "Say more of what is done."]]  # noqa: RUF012 - usage.Options wants it
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
@@ -150,7 +152,7 @@ class Options(MemberOptions):
         parameter("host", f"The interface of the blob server ({LOOPBACK}).", host_of),
         parameter("port", f"The port of the blob server ({BLOB_PORT}).", port_of),
         parameter("listen", "An endpoint string instead of --host and --port.", endpoint_of),
-        parameter("reserve", "Room on the disk that uploads may not use: 2%, 10GiB (1%, at least 64MiB).", Reserve.of),
+        parameter("reserve", "Room on the disk that uploads may not use: 2%, 10GiB (1%, at least 64MiB).", reserve_of),
         parameter("api-host", f"The interface of the api ({EVERYWHERE}; {LOOPBACK} for --role=all).", host_of),
         parameter("upload-port", f"The port for uploads ({UPLOAD_PORT}).", port_of),
         parameter("download-port", f"The port for downloads ({DOWNLOAD_PORT}).", port_of),
@@ -208,7 +210,7 @@ class Options(MemberOptions):
             raise BadConfig("--store: a blob server has one store; start one for each.")
         return BlobSettings(
             path=paths[0],
-            listener=self._listener("listen", "port", BLOB_PORT, "host", LOOPBACK),
+            listen=self._listen_address("listen", "port", BLOB_PORT, "host", LOOPBACK),
             stores=self._store_settings(),
             cluster_key=self.read_key(),
             verbose=bool(self["verbose"]),
@@ -221,8 +223,8 @@ class Options(MemberOptions):
 
     def _api_settings(self, topology: Topology, host: str) -> ApiSettings:
         return ApiSettings(
-            upload=self._listener("upload-listen", "upload-port", UPLOAD_PORT, "api-host", host),
-            download=self._listener("download-listen", "download-port", DOWNLOAD_PORT, "api-host", host),
+            upload=self._listen_address("upload-listen", "upload-port", UPLOAD_PORT, "api-host", host),
+            download=self._listen_address("download-listen", "download-port", DOWNLOAD_PORT, "api-host", host),
             topology=topology,
             replicate_every=self.value("replicate-every", DEFAULT_ROUND),
             hash_name=self.value("hash", "sha1"),
@@ -233,7 +235,7 @@ class Options(MemberOptions):
         )
 
     def _store_settings(self) -> StoreSettings:
-        return StoreSettings(must_exist=bool(self["must-exist"]), reserve=self.value("reserve", DEFAULT_RESERVE))
+        return StoreSettings(must_exist=bool(self["must-exist"]), reserve=self.value("reserve", Reserve()))
 
     def _store_paths(self) -> tuple[Path, ...]:
         paths: tuple[Path, ...] = tuple(self["store"]) or (Path("data"),)
@@ -241,14 +243,14 @@ class Options(MemberOptions):
             raise BadConfig("--store: a directory was given twice; each store has its own.")
         return paths
 
-    def _listener(self, listen: str, port: str, usual_port: int, host: str, usual_host: str) -> Listener:
+    def _listen_address(self, listen: str, port: str, usual_port: int, host: str, usual_host: str) -> ListenAddress:
         """Listen as the endpoint string says, or else on the TCP port."""
         endpoint: str | None = self[listen]
         if endpoint is None:
-            return Listener.of_tcp(self.value(host, usual_host), self.value(port, usual_port))
+            return ListenAddress.of_tcp(self.value(host, usual_host), self.value(port, usual_port))
         if self[port] is not None:
             raise BadConfig(f"--{listen} and --{port} both say where to listen; give one of them.")
-        return Listener.of_endpoint(endpoint)
+        return ListenAddress.of_endpoint(endpoint)
 
 
 def version_line() -> str:

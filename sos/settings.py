@@ -9,8 +9,9 @@ from pathlib import Path
 from attrs import field, frozen
 from twisted.internet.endpoints import quoteStringArgument
 
-from sos.decisions.sizes import DEFAULT_RESERVE, MIB, Reserve
+from sos.decisions.sizes import MIB
 from sos.decisions.topology import Server, Topology
+from sos.store.room import Reserve
 
 BLOB_PORT = 3001
 UPLOAD_PORT = 9991
@@ -29,28 +30,28 @@ _CLOSED_ENDPOINT = re.compile(r"\A(?:unix|systemd):|:interface=(?:127\.|localhos
 
 
 @frozen
-class Listener:
+class ListenAddress:
     """Where a port listens: a Twisted endpoint string, and how people are told of it."""
 
     endpoint: str
-    address: str
+    shown: str
     host: str | None = None
     """The interface, None where an endpoint string says it in its own way."""
 
     @classmethod
-    def of_tcp(cls, host: str, port: int) -> Listener:
+    def of_tcp(cls, host: str, port: int) -> ListenAddress:
         """Listen on a TCP port of one interface."""
         shown = f"[{host}]" if ":" in host else host
         return cls(f"tcp:{port}:interface={quoteStringArgument(host)}", f"http://{shown}:{port}", host)
 
     @classmethod
-    def of_endpoint(cls, endpoint: str) -> Listener:
+    def of_endpoint(cls, endpoint: str) -> ListenAddress:
         """Listen as a Twisted endpoint string says."""
         return cls(endpoint, endpoint)
 
     def url(self, path: str) -> str:
         """Give the URL of a path there; an endpoint that is more than a TCP port is shown as it was written."""
-        return self.address if self.host is None else self.address + path
+        return self.shown if self.host is None else self.shown + path
 
     @property
     def is_open(self) -> bool:
@@ -72,7 +73,7 @@ class StoreSettings:
     """How the directories of stores are treated."""
 
     must_exist: bool = False
-    reserve: Reserve = DEFAULT_RESERVE
+    reserve: Reserve = field(factory=Reserve)
 
 
 @frozen(kw_only=True)
@@ -80,19 +81,19 @@ class BlobSettings:
     """What a blob server needs to know."""
 
     path: Path
-    listener: Listener
-    stores: StoreSettings = StoreSettings()
+    listen: ListenAddress
+    stores: StoreSettings = field(factory=StoreSettings)
     cluster_key: bytes | None = field(default=None, repr=False)
     verbose: bool = False
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What an operator should hear when it starts."""
-        if not self.listener.is_open or self.cluster_key is not None:
+        if not self.listen.is_open or self.cluster_key is not None:
             return ()
         return (
-            f"The blob server at {self.listener.address} can be reached from other hosts without a cluster key: "
-            "whoever can connect reads and adds blobs. Set --cluster-key-file, or let a firewall admit the api servers only.",
+            f"The blob server at {self.listen.shown} can be reached from other hosts without a cluster key: "
+            "whoever can connect reads and adds blobs. Set --cluster-key-file, or let a firewall admit only the apis.",
         )
 
 
@@ -100,8 +101,8 @@ class BlobSettings:
 class ApiSettings:
     """What an api server needs to know; the topology is that of the start, `Options.read_topology` gives a newer one."""
 
-    upload: Listener
-    download: Listener
+    upload: ListenAddress
+    download: ListenAddress
     topology: Topology
     replicate_every: float = DEFAULT_ROUND
     """Seconds between rounds of replication, 0 for none."""
@@ -120,7 +121,7 @@ class AllSettings:
 
     paths: tuple[Path, ...]
     api: ApiSettings
-    stores: StoreSettings = StoreSettings()
+    stores: StoreSettings = field(factory=StoreSettings)
 
     @property
     def path_of(self) -> dict[Server, Path]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sos.decisions import wire
-from sos.decisions.topology import Group, Server, Topology
+from sos.decisions.topology import Topology
 from sos.words.blob import BlobID
 
 _NAME_WIDTH = 10
@@ -33,25 +33,24 @@ def api_banner(upload_url: str, download_url: str, topology: Topology) -> str:
     return _lines([*head, "Blob-servers:"]) + server_table(topology) + "\n"
 
 
-def round_of(group: Group) -> str:
+def round_of(group: str, members: Iterable[str]) -> str:
     """Say that a round begins in a group, and who its members are."""
-    members = (f"\tGroup member: {member.url}" for member in group.members)
-    return _lines([f"Syncing group: {group.name}", *members])
+    return _lines([f"Syncing group: {group}", *(f"\tGroup member: {member}" for member in members)])
 
 
-def missing_blob(blob_id: BlobID, server: Server) -> str:
+def missing_blob(blob_id: BlobID, server: str) -> str:
     """Say that a member lacks a blob."""
-    return _lines([f"\tObject {blob_id} is missing on {server.url}"])
+    return _lines([f"\tObject {blob_id} is missing on {server}"])
 
 
-def mirrored_blob(blob_id: BlobID, source: Server, target: Server) -> str:
-    """Say that a blob is copied, and by which two requests."""
+def mirrored_blob(blob_id: BlobID, source: str, target: str) -> str:
+    """Say that a blob is copied, and below that by which two requests."""
     path = wire.blob_path(blob_id).decode("ascii")
     return _lines(
         [
-            f"\t\tMirroring {blob_id} from {source.url} to {target.url}",
-            f"\t\t\tFetching :{source.url}{path}",
-            f"\t\t\tUploading :{target.url}{path}",
+            f"\t\tMirroring {blob_id} from {source} to {target}",
+            f"\t\t\tFetching :{source}{path}",
+            f"\t\t\tUploading :{target}{path}",
         ]
     )
 

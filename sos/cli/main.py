@@ -1,0 +1,91 @@
+"""The ``sos`` command: picks the subcommand, and turns what is wrong with the arguments into a sentence."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+
+from attrs import frozen
+from twisted.python import usage
+
+from sos.cli.replicate import replicate
+from sos.cli.servers import api_server, blob_server
+from sos.options import SOSOptions, version_line
+
+MISUSED = 2
+"""The exit status of a command line that cannot be understood."""
+
+
+@frozen
+class Command:
+    """A subcommand: what it is for, and what runs it. It returns when it has done its work, or exits by itself."""
+
+    sentence: str
+    run: Callable[[Sequence[str]], None]
+
+
+class VersionOptions(SOSOptions):
+    """The options of ``sos version``."""
+
+    synopsis = "Usage: sos version [options]"
+
+
+def version(arguments: Sequence[str]) -> None:
+    """Print the version of sos; where it is verbose, also of what it stands on."""
+    options = VersionOptions()
+    options.parseOptions(arguments)
+    print(version_line())
+    if options["verbose"]:
+        print(f"Python {platform.python_version()}, Twisted {metadata.version('twisted')}")
+
+
+COMMANDS: Mapping[str, Command] = {
+    "blob-server": Command("Run a blob server: it keeps bytes under names.", blob_server),
+    "api-server": Command("Run an api server: clients upload to it and fetch from it.", api_server),
+    "replicate": Command("Make the members of each group hold the same blobs, once, now.", replicate),
+    "version": Command("Show the version.", version),
+}
+_HELP = frozenset({"help", "-h", "-help", "--help"})
+_VERSION = frozenset({"-version", "--version"})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand; give the exit status."""
+    name, *rest = [*(sys.argv[1:] if arguments is None else arguments)] or ["help"]
+    if name in _HELP:
+        if not rest:
+            print(overview(), end="")
+            return 0
+        name, rest = rest[0], ["--help"]
+    command = COMMANDS.get("version" if name in _VERSION else name)
+    if command is None:
+        return _refuse("sos", f"{name!r} is none of its commands: {', '.join(COMMANDS)}.")
+    try:
+        command.run(rest)
+    except usage.UsageError as error:
+        return _refuse(f"sos {name}", f"{error}")
+    return 0
+
+
+def overview() -> str:
+    """Give the list of the subcommands."""
+    rows = [f"  {name:<12} {command.sentence}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "Simple Object Storage: files go in over HTTP, come back over HTTP, and live on several hosts.",
+            "",
+            "Usage: sos COMMAND [options]",
+            "",
+            *rows,
+            "",
+            "sos COMMAND --help tells more; twistd sos --help shows the same services as a daemon.",
+            "",
+        ]
+    )
+
+
+def _refuse(program: str, sentence: str) -> int:
+    print(f"{program}: {sentence}\nTry: {program} --help", file=sys.stderr)
+    return MISUSED

@@ -1,0 +1,85 @@
+"""Making new connections, within the deadline, with a sentence for each way in which that fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet import error as errors
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import Factory
+
+from sos.http.connection import Connection, Home
+from sos.http.deadlines import Deadlines
+from sos.http.origins import Connector, Origin
+from sos.words.errors import ServerUnavailable
+
+_CLOSED = "this client was closed"
+_WHY: dict[type[Exception], str] = {
+    errors.ConnectionRefusedError: "it refused the connection",
+    errors.DNSLookupError: "its name cannot be resolved",
+    errors.NoRouteError: "there is no way to it",
+    errors.TimeoutError: "there is no way to it",
+}
+
+
+class Dialer:
+    """Makes connections whose home is a pool."""
+
+    def __init__(self, connect: Connector, clock: IReactorTime, deadlines: Deadlines, home: Home) -> None:
+        """Reach origins through `connect`."""
+        self._endpoint_of = connect
+        self._clock = clock
+        self._deadlines = deadlines
+        self._home = home
+        self._connecting: set[Deferred[Any]] = set()
+        self._is_closed = False
+
+    async def dial(self, origin: Origin) -> Connection:
+        """Connect to an origin. Raises `ServerUnavailable`."""
+        if self._is_closed:
+            raise ServerUnavailable(str(origin), _CLOSED)
+        factory = _Connections(lambda: Connection(origin, self._clock, self._deadlines, self._home))
+        connecting: Deferred[Any] = self._endpoint_of(origin).connect(factory)
+        self._connecting.add(connecting)
+        deadline = self._clock.callLater(self._deadlines.connect, connecting.cancel)
+        try:
+            connection: Connection = await connecting
+        except (CancelledError, errors.ConnectingCancelledError):
+            if deadline.active() and not self._is_closed:
+                raise CancelledError from None  # by whoever asked
+            why = _CLOSED if self._is_closed else f"there was no connection within {self._deadlines.connect:g} s"
+            raise ServerUnavailable(str(origin), why) from None
+        except Exception as error:  # whatever a socket, a resolver or TLS comes up with: there is no connection
+            raise ServerUnavailable(str(origin), _why(error)) from None
+        finally:
+            self._connecting.discard(connecting)
+            if deadline.active():
+                deadline.cancel()
+        return connection
+
+    def close(self) -> None:
+        """Make no more connections, and give up those under way."""
+        self._is_closed = True
+        for connecting in list(self._connecting):
+            connecting.cancel()
+
+
+class _Connections(Factory):
+    """Makes the protocols."""
+
+    noisy = False
+
+    def __init__(self, make: Any) -> None:
+        self._make = make
+
+    def buildProtocol(self, addr: IAddress | None) -> Connection:
+        connection: Connection = self._make()
+        return connection
+
+
+def _why(error: Exception) -> str:
+    for kind, words in _WHY.items():
+        if isinstance(error, kind):
+            return words
+    return f"no connection ({type(error).__name__}: {error})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from sos.words.errors import BadInput, SOSError
 
 T = TypeVar("T")
 
-_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,3})?", re.ASCII)
 _PERCENT = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,3})?)\s*%", re.ASCII)
@@ -62,9 +63,16 @@ def port_of(text: str) -> int:
 
 def host_of(text: str) -> str:
     """Read the address of an interface."""
-    if _HOST.fullmatch(text) is None:
+    if not _is_ip_address(text) and _HOST.fullmatch(text) is None:
         raise BadInput(f"{text!r} is no address of an interface, such as 127.0.0.1 or ::1.")
     return text
+
+
+def _is_ip_address(text: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
 
 
 def seconds_of(text: str) -> float:

@@ -139,6 +139,22 @@ class MemberOptions(SOSOptions):
         return None if path is None else read_cluster_key(path, Path(credentials) if credentials else None)
 
 
+class ReplicateOptions(MemberOptions):
+    """The options of a round; after parsing, `topology` and `cluster_key` are what they name."""
+
+    synopsis = "Usage: sos replicate [options]"
+    topology: Topology
+    cluster_key: bytes | None
+
+    def postOptions(self) -> None:
+        """Read what the options name. Raises `UsageError`."""
+        try:
+            self.topology = self.read_topology()
+            self.cluster_key = self.read_key()
+        except SOSError as error:
+            raise usage.UsageError(str(error)) from None
+
+
 class Options(MemberOptions):
     """The options of the services. After parsing, `settings` is what they come to."""
 
@@ -164,19 +180,20 @@ class Options(MemberOptions):
         parameter("cache-control", "The Cache-Control of downloads (they keep for a year).", header_value_of),
     ]
 
-    def __init__(self) -> None:
-        """Begin with nothing given."""
+    def __init__(self, fixed_role: str | None = None) -> None:
+        """Begin with nothing given; a command that is one role's own fixes it."""
         super().__init__()
         self["store"] = []
+        self["role"] = self._fixed_role = fixed_role
 
     def opt_store(self, path: str) -> None:
         """The directory of a store (data); with --role=all, once for each store."""
         self["store"].append(coerced("store", path_of)(path))
 
     def opt_help(self) -> None:
-        """Show this help and exit; once a role was given, only what means something to it."""
+        """Show this help and exit."""
         meant = _OF_ROLE.get(self["role"])
-        if meant is not None:
+        if meant is not None:  # a role was given: what means nothing to it need not be read
             self.longOpt = [option for option in self.longOpt if option.rstrip("=") in meant | {"help", "version"}]
         super().opt_help()
 
@@ -185,6 +202,8 @@ class Options(MemberOptions):
     def postOptions(self) -> None:
         """Put the options together; whatever they name is read now. Raises `UsageError`."""
         role: str = self.value("role", "all")
+        if self._fixed_role not in (None, role):
+            raise usage.UsageError(f"--role: this command has the role {self._fixed_role}; twistd sos runs any.")
         foreign = sorted(self.given - _OF_ROLE[role])
         if foreign:
             raise usage.UsageError(f"--{foreign[0]} means nothing to --role={role}.")

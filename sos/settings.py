@@ -34,7 +34,7 @@ class ListenAddress:
     """Where a port listens: a Twisted endpoint string, and how people are told of it."""
 
     endpoint: str
-    shown: str
+    address: str
     host: str | None = None
     """The interface, None where an endpoint string says it in its own way."""
 
@@ -51,7 +51,7 @@ class ListenAddress:
 
     def url(self, path: str) -> str:
         """Give the URL of a path there; an endpoint that is more than a TCP port is shown as it was written."""
-        return self.shown if self.host is None else self.shown + path
+        return self.address if self.host is None else self.address + path
 
     @property
     def is_open(self) -> bool:
@@ -92,7 +92,7 @@ class BlobSettings:
         if not self.listen.is_open or self.cluster_key is not None:
             return ()
         return (
-            f"The blob server at {self.listen.shown} can be reached from other hosts without a cluster key: "
+            f"The blob server at {self.listen.address} can be reached from other hosts without a cluster key: "
             "whoever can connect reads and adds blobs. Set --cluster-key-file, or let a firewall admit only the apis.",
         )
 

@@ -8,36 +8,17 @@ from functools import partial
 from typing import Any, NoReturn, TextIO
 
 from twisted.internet.task import react
-from twisted.python import usage
 from zope.interface import implementer
 
 from sos.cli.foreground import FAILED, log_to_stderr
 from sos.decisions.printouts import mirrored_blob, missing_blob, round_of, server_table
-from sos.decisions.topology import Topology
-from sos.options import MemberOptions
+from sos.options import ReplicateOptions as ReplicateOptions
 from sos.usecases.replication import Round, SilentReporter
 from sos.words.blob import BlobID
-from sos.words.errors import SOSError
 from sos.words.interfaces import IRoundReporter
 
-ReplicateOnce = Callable[["ReplicateOptions", IRoundReporter, Any], Awaitable[Round]]
+ReplicateOnce = Callable[[ReplicateOptions, IRoundReporter, Any], Awaitable[Round]]
 """Runs a round over the servers of the options, with the reactor that is its last argument."""
-
-
-class ReplicateOptions(MemberOptions):
-    """The options of a round; after parsing, `topology` and `cluster_key` are what they name."""
-
-    synopsis = "Usage: sos replicate [options]"
-    topology: Topology
-    cluster_key: bytes | None
-
-    def postOptions(self) -> None:
-        """Read what the options name. Raises `UsageError`."""
-        try:
-            self.topology = self.read_topology()
-            self.cluster_key = self.read_key()
-        except SOSError as error:
-            raise usage.UsageError(str(error)) from None
 
 
 @implementer(IRoundReporter)
@@ -63,10 +44,10 @@ class PrintingReporter:
 
 def replicate(arguments: Sequence[str]) -> NoReturn:
     """Run one round and exit: 0 when every member was reached and every copy made, `FAILED` otherwise."""
-    from sos.service import replicate_once
-
     options = ReplicateOptions()
     options.parseOptions(arguments)
+    from sos.service import replicate_once
+
     log_to_stderr(bool(options["verbose"]))
     react(partial(run_round, options=options, replicate_once=replicate_once))
 

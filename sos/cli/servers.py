@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from twisted.application.service import IService
-from twisted.python import usage
 
 from sos.cli.foreground import run
 from sos.decisions.printouts import api_banner, blob_banner
@@ -39,12 +38,10 @@ def banner_of(options: Options) -> str:
 
 
 def _options_of(role: str, command: str, arguments: Sequence[str]) -> Options:
-    """Read the options of a role. Raises `UsageError`, also where the arguments ask for another role."""
-    options = Options()
+    """Read the options of a role. Raises `UsageError`."""
+    options = Options(role)
     options.synopsis = f"Usage: sos {command} [options]"
-    options.parseOptions([f"--role={role}", *arguments])
-    if options["role"] != role:
-        raise usage.UsageError(f"--role: sos {command} has the role {role}; twistd sos runs any.")
+    options.parseOptions(arguments)
     return options
 
 

@@ -1,0 +1,233 @@
+"""The store on a disk: a database of entries and small blobs, and a tree of larger ones.
+
+What happens in which thread: arriving bytes of larger blobs are written, hashed and published in a pool; the index is
+written in one thread of its own, for SQLite has one writer; it is read in the reactor's thread, as are the bytes.
+`sos.store.opening` makes one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from attrs import frozen
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.iweb import IBodyProducer
+from zope.interface import implementer
+
+from sos.store.arrival import check_incoming, limit_of, refuse_losers
+from sos.store.commits import Commits, Writer
+from sos.store.holdings import BytesSuspected, Holdings
+from sos.store.index import Index, Outcome, Write
+from sos.store.marker import Claim
+from sos.store.quarantine import Quarantine, Suspicion
+from sos.store.reader import Reader
+from sos.store.staging import SMALL, Stage, Workshop
+from sos.words.blob import BlobID, Entry, Kind, Span
+from sos.words.errors import BlobDamaged, SOSError, Unavailable
+from sos.words.interfaces import ILocalStore, InThread, OpenBlob, Received, StoreStatus
+from sos.words.versions import HybridClock
+
+T = TypeVar("T")
+
+
+@frozen
+class Parts:
+    """What a disk store is put together from."""
+
+    claim: Claim
+    workshop: Workshop
+    index: Index
+    reader: Reader
+    commit_in_thread: InThread
+    clock: HybridClock
+    wall: Callable[[], float]
+    release: Callable[[], None]
+
+
+@implementer(ILocalStore)
+class DiskStore:
+    """Blobs in one directory, which is this process's alone."""
+
+    _log = Logger()
+
+    def __init__(self, parts: Parts) -> None:
+        """Put the parts together; `open_disk_store` makes them."""
+        self.uuid = parts.claim.uuid
+        self.clock = parts.clock
+        self._wall = parts.wall
+        self._release = parts.release
+        self._commit_in_thread = parts.commit_in_thread
+        self._workshop = workshop = parts.workshop
+        self._latch = workshop.latch
+        self._reader = parts.reader
+        self._commits = Commits(Writer(parts.index, self._latch), parts.commit_in_thread)
+        self._quarantine = Quarantine(workshop.fs, workshop.tree)
+        self._holdings = Holdings(parts.reader, workshop.fs, workshop.tree, self._latch, self._suspect)
+        self._stages: set[Stage] = set()
+        self._when_no_stages: Deferred[None] | None = None
+        self._is_closed = False
+
+    # Reading
+
+    async def fetch(self, blob_id: BlobID, span: Span | None = None) -> OpenBlob:
+        """Open a blob; its body has a descriptor of its own, so that whoever replaces the blob does not tear it."""
+        self._check_open()
+        try:
+            return self._holdings.open(blob_id, span)
+        except BytesSuspected as error:
+            raise await self._set_apart(error.suspicion) from error
+
+    async def stat(self, blob_id: BlobID) -> Entry:
+        """Give the entry of a blob that `fetch` would give."""
+        self._check_open()
+        try:
+            return self._holdings.stat(blob_id)
+        except BytesSuspected as error:
+            raise await self._set_apart(error.suspicion) from error
+
+    async def enumerate(
+        self, prefix: str = "", after: str = "", limit: int = 1000, kind: Kind | None = None
+    ) -> Sequence[BlobID]:
+        """Give the next names, 10,000 at most."""
+        self._check_open()
+        self._latch.check_read()
+        try:
+            return self._reader.names(prefix, after, limit, kind)
+        except sqlite3.Error as error:
+            raise self._latch.judge(error) from error
+
+    def status(self) -> StoreStatus:
+        """Say how the store is; what cannot be read counts as nothing."""
+        self._check_open()
+        try:
+            counts, room = self._reader.counts(), self._workshop.fs.room()
+        except (sqlite3.Error, OSError) as error:
+            self._latch.judge(error)
+            return StoreStatus(0, 0, 0, 0, self._latch.is_read_only)
+        return StoreStatus(counts["live"], counts["size"], room.free_bytes, room.free_inodes, self._latch.is_read_only)
+
+    # Writing
+
+    async def receive(self, entry: Entry, body: IBodyProducer) -> Received:
+        """Take a blob in. Cancelled while bytes arrive, it forgets them; once they are all there, it goes on without us."""
+        stage = self._admitted(entry, body)
+        try:
+            await stage.take(body)
+        except BaseException:  # a cancellation too
+            stage.discard().addErrback(self._log_failure).addBoth(lambda _: self._left(stage))
+            raise
+        return await _shielded(Deferred.fromCoroutine(self._committed(stage)))
+
+    def _admitted(self, entry: Entry, body: IBodyProducer) -> Stage:
+        """Make a stage, if a write can succeed at all; else stop the body before it brings anything."""
+        try:
+            self._check_open()
+            self._latch.check_write()
+            check_incoming(entry)
+            self.clock.observe(entry.version)
+            self._check_room(limit_of(entry, body))
+        except SOSError:
+            body.stopProducing()
+            raise
+        stage = Stage(self._workshop, entry)
+        self._stages.add(stage)
+        return stage
+
+    def _check_room(self, size: int | None) -> None:
+        admission = self._workshop.admission
+        try:
+            if size is None or size <= SMALL:
+                admission.admit_small(size or 1)
+            else:
+                admission.admit(size)
+        except OSError as error:
+            raise self._latch.judge(error) from error
+
+    async def _committed(self, stage: Stage) -> Received:
+        try:
+            outcome = await self._applied(await stage.settle(int(self._wall())))
+        finally:
+            self._left(stage)
+        refuse_losers(outcome.decision, outcome.held)
+        return Received(outcome.held, self.uuid)
+
+    async def _applied(self, write: Write) -> Outcome:
+        try:
+            return await self._commits.submit(lambda index: index.apply(write))
+        except SOSError:
+            self._abandon(write)
+            raise
+
+    def _abandon(self, write: Write) -> None:
+        """Have a published file unlinked that no row will name.
+
+        Not after a failed fsync: then the row may be there at the next start, and must find its file. So both stay.
+        """
+        file = write.file
+        if file is not None and not self._latch.is_read_only:
+            dropping = self._commits.submit(lambda index: index.drop_file(write.entry.id, file))
+            dropping.addErrback(_expect_sos_error).addErrback(self._log_failure)
+
+    # Damage
+
+    async def _set_apart(self, suspicion: Suspicion) -> SOSError:
+        """Mark an entry as damaged, and give the error that says so; a store that cannot write says the same."""
+        with contextlib.suppress(SOSError):
+            await self._marked(suspicion)
+        return BlobDamaged(suspicion.blob_id)
+
+    def _suspect(self, suspicion: Suspicion) -> None:
+        """Have an entry marked as damaged by and by."""
+        self._marked(suspicion).addErrback(_expect_sos_error).addErrback(self._log_failure)
+
+    def _marked(self, suspicion: Suspicion) -> Deferred[bool]:
+        serial = self._workshop.serials.next()
+        self._log.warn("Blob {blob_id} is damaged: {why}", blob_id=suspicion.blob_id, why=suspicion.why)
+        return self._commits.submit(lambda index: self._quarantine.set_apart(suspicion, serial, index))
+
+    # Closing
+
+    async def close(self) -> None:
+        """Stop what is arriving, finish what is being committed, and let go of files, database and lock."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        for stage in list(self._stages):
+            stage.fail(Unavailable("The store is being closed."))
+        await self._no_stages()
+        await self._commits.close()
+        await self._commit_in_thread(self._release)
+
+    def _no_stages(self) -> Deferred[None]:
+        if not self._stages:
+            return succeed(None)
+        self._when_no_stages = Deferred()
+        return self._when_no_stages
+
+    def _left(self, stage: Stage) -> None:
+        self._stages.discard(stage)
+        if not self._stages and self._when_no_stages is not None:
+            self._when_no_stages.callback(None)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise Unavailable("The store is closed.")
+
+    def _log_failure(self, failure: Failure) -> None:
+        self._log.failure("The store failed in a way that nobody foresaw", failure=failure)
+
+
+def _shielded(running: Deferred[T]) -> Deferred[T]:
+    """Wait for something that goes on when the one who waits is cancelled."""
+    waiting: Deferred[T] = Deferred()
+    running.addCallbacks(waiting.callback, waiting.errback)
+    return waiting
+
+
+def _expect_sos_error(failure: Failure) -> None:
+    failure.trap(SOSError)

@@ -1,0 +1,128 @@
+"""The file system as the store uses it: one small seam, so that a test can let it fail and a simulator can stand in.
+
+All names are relative to the store's directory, which is held open: no path of the machine is walked again, and whoever
+renames the directory under a running store does no harm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+
+from attrs import frozen
+
+from sos.store.failures import SyncFailed
+
+_UNLIMITED = 2**63 - 1
+"""Free inodes of a file system that does not count them (it says that it has none at all)."""
+
+_BUSY_SECONDS = 5.0
+"""How long SQLite waits for a lock that some other program holds; the store itself never lets it wait."""
+
+
+@frozen
+class Room:
+    """What a disk has, as an unprivileged user sees it."""
+
+    total_bytes: int
+    free_bytes: int
+    free_inodes: int
+
+
+class Fs:
+    """The files below one directory. Every call blocks; each raises `OSError`."""
+
+    def __init__(self, root: Path, descriptor: int) -> None:
+        """Work below `root`, which is open as `descriptor` and stays the caller's to close."""
+        self._root = root
+        self._descriptor = descriptor
+
+    def connect(self, name: str, *, read_only: bool = False) -> sqlite3.Connection:
+        """Open a database that is there.
+
+        In one thread at a time, whichever: the caller sees to that. Text comes as bytes, for a damaged row may hold any.
+        """
+        mode = "ro" if read_only else "rw"
+        connection = sqlite3.connect(
+            f"{(self._root / name).absolute().as_uri()}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=_BUSY_SECONDS,
+        )
+        connection.text_factory = bytes
+        return connection
+
+    def make_directory(self, name: str) -> None:
+        """Make a directory unless it is there."""
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=self._descriptor)
+
+    def names(self, directory: str) -> list[str]:
+        """Give the names in a directory."""
+        descriptor = self._open_directory(directory)
+        try:
+            return os.listdir(descriptor)  # noqa: PTH208  a path cannot be a descriptor
+        finally:
+            os.close(descriptor)
+
+    def create(self, name: str) -> int:
+        """Make a file that is not there yet, and open it for writing."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.open(name, flags, 0o600, dir_fd=self._descriptor)
+
+    def write(self, descriptor: int, payload: bytes) -> None:
+        """Write all of it: a disk that is nearly full takes a part first, and only then says so."""
+        view = memoryview(payload)
+        while view:
+            view = view[os.write(descriptor, view) :]
+
+    def open(self, name: str) -> int:
+        """Open a file for reading, a symbolic link never."""
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._descriptor)
+
+    def size(self, descriptor: int) -> int:
+        """Give the length of an open file."""
+        return os.fstat(descriptor).st_size
+
+    def close(self, descriptor: int) -> None:
+        """Close a file."""
+        os.close(descriptor)
+
+    def sync(self, descriptor: int) -> None:
+        """Make the bytes of an open file durable. Raises `SyncFailed`."""
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            raise SyncFailed(error.errno, error.strerror) from error
+
+    def sync_directory(self, name: str) -> None:
+        """Make the names in a directory durable. Raises `SyncFailed`."""
+        descriptor = self._open_directory(name)
+        try:
+            self.sync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a file another name."""
+        os.rename(old, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+
+    def unlink(self, name: str) -> None:
+        """Remove a file; one that is gone already is as good."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._descriptor)
+
+    def room(self) -> Room:
+        """Ask how much the disk has left."""
+        disk = os.fstatvfs(self._descriptor)
+        return Room(
+            total_bytes=disk.f_blocks * disk.f_frsize,
+            free_bytes=disk.f_bavail * disk.f_frsize,
+            free_inodes=disk.f_favail if disk.f_files else _UNLIMITED,
+        )
+
+    def _open_directory(self, name: str) -> int:
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._descriptor)

@@ -1,0 +1,254 @@
+"""Writing the index: the merge rule applied to rows, with counts, removals and clock in the same transaction."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from attrs import evolve, frozen
+
+from sos.decisions.merge import Decision, merge
+from sos.store import schema
+from sos.store.rows import COLUMNS, Row, row_of, values_of
+from sos.store.tree import Tree
+from sos.words.blob import BlobID, Entry
+from sos.words.errors import SOSError
+
+CHECKPOINT_BYTES = 4 * 1024 * 1024
+"""Bytes in the WAL after which it is copied into the database; what SQLite does by itself after 1,000 pages."""
+
+_BYTES_A_WRITE = 3 * 4096
+"""Pages that a write changes beside its bytes: of entries, of its index, of counts, a guess on the large side."""
+
+_ROW = f"SELECT {', '.join(COLUMNS)}, number FROM entries WHERE id = ?"
+_INSERT = f"INSERT INTO entries (id, {', '.join(COLUMNS)}) VALUES (?{', ?' * len(COLUMNS)})"
+_UPDATE = f"UPDATE entries SET {', '.join(f'{column} = ?' for column in COLUMNS)} WHERE number = ?"
+
+
+@frozen
+class Write:
+    """An entry whose bytes were counted and hashed, on its way into the index.
+
+    The bytes are here when they are few, else in the published file with the serial `file`; a tombstone has neither.
+    """
+
+    entry: Entry
+    arrived: int
+    payload: bytes | None = None
+    file: int | None = None
+
+
+@frozen
+class Outcome:
+    """What a write did, and the entry that is held after it."""
+
+    decision: Decision
+    held: Entry
+
+
+Change = Callable[["Index"], Any]
+"""Something to do in a transaction. It may raise `SOSError` before it changed anything: then the others still happen."""
+
+
+class Index:
+    """The database, for the one thread that writes it. Every call blocks, and raises what `sqlite3` raises."""
+
+    def __init__(self, connection: sqlite3.Connection, tree: Tree) -> None:
+        """Write through a connection of its own; `tree` is asked whether a row's file is there."""
+        schema.set_up_writing(connection)
+        self._connection = connection
+        self._tree = tree
+        self._counts: Counter[str] = Counter()
+        self._highest = 0
+        self._wal_bytes = 0
+        self._to_unlink: list[tuple[int, BlobID]] = []
+        self._unlinked: list[tuple[int]] = []
+
+    # Opening and closing
+
+    def open(self) -> tuple[int, int]:
+        """Make durable what the WAL holds, and count this opening; give its number and the highest version stored.
+
+        After kill -9 rows may be there that were never synced; peers would count them as copies.
+        """
+        self.checkpoint("TRUNCATE")
+        with self._transaction():
+            self._connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'openings'")
+        meta = dict(self._connection.execute("SELECT name, value FROM meta").fetchall())
+        self._highest = meta[b"highest"]
+        unlinks = self._connection.execute("SELECT serial, id FROM unlinks").fetchall()
+        self._to_unlink = [(serial, BlobID(str(name, "ascii"))) for serial, name in unlinks]
+        return meta[b"openings"], self._highest
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    # Transactions
+
+    def transact(self, changes: Sequence[Change]) -> list[Any]:
+        """Make all changes in one durable transaction, and give their results, or the `SOSError` that a change raised."""
+        self._counts.clear()
+        highest, to_unlink = self._highest, list(self._to_unlink)
+        try:
+            with self._transaction():
+                results = [self._result_of(change) for change in changes]
+                self._keep_books(highest)
+        except BaseException:
+            self._highest, self._to_unlink = highest, to_unlink
+            raise
+        self._unlinked.clear()
+        return results
+
+    def _result_of(self, change: Change) -> Any:
+        self._wal_bytes += _BYTES_A_WRITE
+        try:
+            return change(self)
+        except SOSError as error:
+            return error
+
+    def _keep_books(self, highest: int) -> None:
+        changed = [(value, name) for name, value in self._counts.items() if value]
+        self._connection.executemany("UPDATE counts SET value = value + ? WHERE name = ?", changed)
+        if self._highest > highest:
+            self._connection.execute("UPDATE meta SET value = ? WHERE name = 'highest'", (self._highest,))
+        self._connection.executemany("DELETE FROM unlinks WHERE serial = ?", self._unlinked)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # SQLite rolls back by itself after some errors
+                self._connection.execute("ROLLBACK")
+            raise
+
+    # Changes
+
+    def apply(self, write: Write) -> Outcome:
+        """Let the merge rule decide what a write does, and do it. Raises `BlobDamaged` where the row cannot be trusted."""
+        row = self.row(write.entry.id)
+        decision = merge(None if row is None else row.entry, write.entry)
+        keeps_bytes = row is not None and self._has_bytes_of(row, write)
+        if decision is Decision.SAME and not keeps_bytes:  # the row is right, but its bytes are gone
+            decision = Decision.HEAL
+        held = self._change(decision, row, write, keeps_bytes)
+        return Outcome(decision, held)
+
+    def _change(self, decision: Decision, row: Row | None, write: Write, keeps_bytes: bool) -> Entry:
+        """Do what was decided, drop the bytes that are not needed for it, and give the entry that is held then."""
+        if decision is Decision.TAKE:
+            taken = evolve(write.entry, is_damaged=False) if write.entry.is_damaged else write.entry
+            self._store(row, taken, write, keeps_bytes)
+            return taken
+        assert row is not None
+        if decision is Decision.HEAL:
+            healed = evolve(row.entry, is_damaged=False)
+            self._store(row, healed, evolve(write, arrived=row.arrived), keeps_bytes)
+            return healed
+        self._drop(write.entry.id, write.file)
+        return row.entry
+
+    def _store(self, row: Row | None, entry: Entry, write: Write, keeps_bytes: bool) -> None:
+        """Put an entry in its row; its bytes are those that came, or stay."""
+        if row is not None and keeps_bytes:
+            self._put(row, entry, write.arrived, row.file)
+            self._drop(entry.id, write.file)
+            return
+        number = self._put(row, entry, write.arrived, write.file)
+        if row is not None:
+            self._drop(entry.id, row.file)
+        if write.payload is not None:
+            self._connection.execute("INSERT OR REPLACE INTO small VALUES (?, ?)", (number, write.payload))
+            self._wal_bytes += len(write.payload)
+        elif row is not None:
+            self._connection.execute("DELETE FROM small WHERE number = ?", (number,))
+
+    def _put(self, row: Row | None, entry: Entry, arrived: int, file: int | None) -> int:
+        """Write a row, new or in the place of the one held, and give its number."""
+        self._highest = max(self._highest, entry.version)
+        self._count(entry, 1)
+        values = values_of(entry, arrived, file)
+        if row is None:
+            number = self._connection.execute(_INSERT, (entry.id, *values)).lastrowid
+            assert number is not None
+            return number
+        self._count(row.entry, -1)
+        self._connection.execute(_UPDATE, (*values, row.number))
+        return row.number
+
+    def _count(self, entry: Entry, sign: int) -> None:
+        if not entry.is_live:
+            self._counts["deleted"] += sign
+        elif entry.is_damaged:
+            self._counts["damaged"] += sign
+        else:
+            self._counts["live"] += sign
+            self._counts["size"] += sign * (entry.size or 0)
+
+    def _has_bytes_of(self, row: Row, write: Write) -> bool:
+        """Whether the bytes that came are there already, and not only said to be: they are about to be promised again."""
+        held, came = row.entry, write.entry
+        if not came.is_live:
+            return not held.is_live
+        if not held.is_live or held.is_damaged or held.sha256 != came.sha256:
+            return False
+        if row.file is not None:
+            return self._tree.holds(held.id, row.file, held.size or 0)
+        return write.payload is not None and self.payload(row) == write.payload
+
+    def mark_damaged(self, row: Row, file: int | None) -> None:
+        """Mark an entry whose bytes are damaged; `file` says where they are now, None where they are out of the way."""
+        self._put(row, evolve(row.entry, is_damaged=True), row.arrived, file)
+        if file is None:
+            self._connection.execute("DELETE FROM small WHERE number = ?", (row.number,))
+
+    def drop_file(self, blob_id: BlobID, serial: int) -> None:
+        """Note that a file, which no row names, is to be unlinked."""
+        self._drop(blob_id, serial)
+
+    def _drop(self, blob_id: BlobID, serial: int | None) -> None:
+        if serial is not None:
+            self._connection.execute("INSERT OR REPLACE INTO unlinks VALUES (?, ?)", (serial, blob_id))
+            self._to_unlink.append((serial, blob_id))
+
+    # Reading, within a transaction
+
+    def row(self, blob_id: BlobID) -> Row | None:
+        """Give what is held under an ID. Raises `BlobDamaged`."""
+        found = self._connection.execute(_ROW, (blob_id,)).fetchone()
+        return None if found is None else row_of(blob_id, found[-1], found[:-1])
+
+    def payload(self, row: Row) -> bytes | None:
+        """Give the bytes that the database holds for a row."""
+        found = self._connection.execute("SELECT payload FROM small WHERE number = ?", (row.number,)).fetchone()
+        return None if found is None else bytes(found[0])
+
+    # After a commit
+
+    @property
+    def is_untidy(self) -> bool:
+        """Whether files wait to be unlinked, or the WAL to be copied into the database."""
+        return bool(self._to_unlink) or self._wal_bytes > CHECKPOINT_BYTES
+
+    def unlink_dropped(self) -> None:
+        """Unlink the files that no row names since the last commit. What an `OSError` leaves is tried at the next start."""
+        pending, self._to_unlink = self._to_unlink, []
+        for serial, blob_id in pending:
+            self._tree.remove(blob_id, serial)
+            self._unlinked.append((serial,))
+
+    def checkpoint_if_due(self) -> None:
+        """Copy the WAL into the database when it has grown; a reader in the way puts it off."""
+        if self._wal_bytes > CHECKPOINT_BYTES and self.checkpoint("PASSIVE"):
+            self._wal_bytes = 0
+
+    def checkpoint(self, mode: str) -> bool:
+        """Copy the WAL into the database, durably; say whether all of it is there now."""
+        busy, in_wal, copied = self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        return not busy and in_wal == copied

@@ -1,0 +1,143 @@
+"""Opening a store: from a directory, new or left behind by a process that may have been killed, to one that serves.
+
+In constant time: staging and the unlink table are worked off, the tree is not walked. What else lies in it without a row
+is the scrub's to remove.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from sos.store import schema
+from sos.store.disk import DiskStore, Parts
+from sos.store.failures import Latch
+from sos.store.files import Fs
+from sos.store.index import Index
+from sos.store.marker import DATABASE, Claim, claim
+from sos.store.reader import Reader
+from sos.store.room import Admission, Reserve
+from sos.store.staging import Workshop
+from sos.store.tree import DIRECTORIES, STAGING, Serials, Tree
+from sos.words.blob import Version
+from sos.words.errors import StoreRefused
+from sos.words.interfaces import InThread
+from sos.words.versions import HybridClock
+
+DEFAULT_RESERVE = Reserve()
+
+
+def _random_uuid() -> str:
+    return str(uuid.uuid4())
+
+
+def open_disk_store(
+    path: Path,
+    *,
+    in_thread: InThread,
+    commit_in_thread: InThread,
+    wall: Callable[[], float],
+    reserve: Reserve = DEFAULT_RESERVE,
+    must_exist: bool = False,
+    make_uuid: Callable[[], str] = _random_uuid,
+    make_fs: Callable[[Path, int], Fs] = Fs,
+) -> DiskStore:
+    """Open the store in a directory, or make one in a missing or empty one. Raises `StoreRefused`.
+
+    It blocks, and is called before anything listens, in the thread that will read the index: the reactor's.
+
+    `in_thread` runs calls in a pool of a few threads, `commit_in_thread` runs them in one thread that does nothing else.
+    Both must take calls until `close` has given its result. `wall` gives unix seconds. `make_fs` is what tests replace.
+    """
+    claimed = claim(path, must_exist=must_exist, make_uuid=make_uuid)
+    with contextlib.ExitStack() as undo:
+        undo.callback(os.close, claimed.descriptor)
+        fs = make_fs(path, claimed.descriptor)
+        try:
+            store = _opened(claimed, fs, reserve, in_thread, commit_in_thread, wall, undo)
+        except OSError as error:
+            raise StoreRefused(f"The store {path} cannot be used: {error.strerror} ({error.filename or path}).") from error
+        except sqlite3.Error as error:
+            raise StoreRefused(
+                f"The database of the store {path} cannot be used ({error}): restore a backup, or start with an empty"
+                " directory and let replication fill it."
+            ) from error
+        undo.pop_all()
+    return store
+
+
+def _opened(
+    claimed: Claim,
+    fs: Fs,
+    reserve: Reserve,
+    in_thread: InThread,
+    commit_in_thread: InThread,
+    wall: Callable[[], float],
+    undo: contextlib.ExitStack,
+) -> DiskStore:
+    """Recover what was left behind, and put the store together; what it opens is closed by `undo` where that fails."""
+    _lay_out(fs)
+    latch, tree = Latch(str(claimed.path)), Tree(fs)
+    writing = fs.connect(DATABASE)
+    undo.callback(writing.close)
+    index = _recovered(writing, tree, claimed)
+    opening, highest = index.open()
+    index.unlink_dropped()
+    reading = fs.connect(DATABASE, read_only=True)
+    undo.callback(reading.close)
+    reader = Reader(reading)
+    claimed.finish()
+    admission = Admission(fs, reserve, reader.free_bytes)
+    return DiskStore(
+        Parts(
+            claim=claimed,
+            workshop=Workshop(fs, tree, admission, Serials(opening), latch, in_thread),
+            index=index,
+            reader=reader,
+            commit_in_thread=commit_in_thread,
+            clock=HybridClock(wall, Version(highest)),
+            wall=wall,
+            release=lambda: _release(claimed, index, reader, latch),
+        )
+    )
+
+
+def _lay_out(fs: Fs) -> None:
+    """Make the directories where they are missing, and empty staging: nothing in it was promised to anybody."""
+    for directory in DIRECTORIES:
+        fs.make_directory(directory)
+    fs.sync_directory(".")
+    for name in fs.names(STAGING):
+        with contextlib.suppress(IsADirectoryError):  # nothing of ours
+            fs.unlink(f"{STAGING}/{name}")
+
+
+def _recovered(connection: sqlite3.Connection, tree: Tree, claimed: Claim) -> Index:
+    """Make the tables of a new store, or see that the database is this store's. Raises `StoreRefused`."""
+    if claimed.is_new:
+        schema.create(connection, claimed.uuid)
+    found = schema.user_version(connection)
+    if found != schema.USER_VERSION:
+        raise StoreRefused(
+            f"The database of the store {claimed.path} has layout {found}, and this program knows {schema.USER_VERSION}:"
+            " start the one that made it."
+        )
+    if schema.uuid_of(connection) != claimed.uuid:
+        raise StoreRefused(f"The database in {claimed.path} belongs to another store than its marker says.")
+    return Index(connection, tree)
+
+
+def _release(claimed: Claim, index: Index, reader: Reader, latch: Latch) -> None:
+    """Close the database, then give up the lock.
+
+    The connection that is closed last copies the WAL into the database and removes it. After a failed fsync nobody may
+    do that, for it would seem to succeed: then the last one is the reader's, which cannot write.
+    """
+    order = (index, reader) if latch.is_read_only else (reader, index)
+    for part in order:
+        part.close()
+    os.close(claimed.descriptor)

@@ -1,0 +1,51 @@
+"""Room: whether a disk may take more bytes, or has to keep the rest for deletes and for the rounds that free space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import frozen
+
+from sos.store.files import Fs, Room
+from sos.words.errors import StoreFull
+
+FEWEST_INODES = 64
+"""Inodes that are kept free: the database makes files of its own."""
+
+
+@frozen
+class Reserve:
+    """The part of a disk that uploads may not use, so that deletes work on a full one."""
+
+    percent: float = 1.0
+    least: int = 64 * 1024 * 1024
+
+    def bytes_of(self, total: int) -> int:
+        """Give the reserve of a disk of `total` bytes."""
+        return max(self.least, int(total * self.percent / 100))
+
+
+class Admission:
+    """Lets bytes in while the reserve stays whole."""
+
+    def __init__(self, fs: Fs, reserve: Reserve, free_pages: Callable[[], int]) -> None:
+        """Guard the disk of `fs`; `free_pages` gives the bytes in the database that small blobs can fill again."""
+        self._fs = fs
+        self._reserve = reserve
+        self._free_pages = free_pages
+
+    def admit(self, size: int) -> None:
+        """Raise `StoreFull` unless so many bytes fit into a file of their own. Raises `OSError`, as the disk does."""
+        room = self._fs.room()
+        if room.free_inodes < FEWEST_INODES:
+            raise StoreFull("The store's disk has no more inodes.")
+        if self._beyond_reserve(room) < size:
+            raise StoreFull("The store's disk has no more room beyond its reserve.")
+
+    def admit_small(self, size: int) -> None:
+        """Raise `StoreFull` unless so many bytes fit into the database."""
+        if self._beyond_reserve(self._fs.room()) < size and self._free_pages() < size:
+            raise StoreFull("The store's disk has no more room beyond its reserve.")
+
+    def _beyond_reserve(self, room: Room) -> int:
+        return room.free_bytes - self._reserve.bytes_of(room.total_bytes)

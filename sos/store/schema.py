@@ -1,0 +1,82 @@
+"""The tables of a store's database, and how both of its connections are set up."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sos.words.blob import Kind
+
+USER_VERSION = 1
+"""The layout of the tables, in the database itself; the marker's format goes with it."""
+
+_TABLES = f"""
+    PRAGMA auto_vacuum = INCREMENTAL;
+    PRAGMA journal_mode = WAL;
+    CREATE TABLE entries (
+        number INTEGER PRIMARY KEY,  -- a name of its own: VACUUM may change a rowid that has none, and small joins by it
+        id TEXT NOT NULL UNIQUE,
+        version INTEGER NOT NULL,
+        state INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        size INTEGER,
+        sha256 BLOB,
+        metadata BLOB NOT NULL,
+        expires INTEGER,
+        arrived INTEGER NOT NULL,
+        damaged INTEGER NOT NULL,
+        stray INTEGER NOT NULL,
+        file INTEGER,
+        checksum INTEGER NOT NULL
+    );
+    CREATE INDEX manifests ON entries (id) WHERE kind = {Kind.MANIFEST:d};
+    CREATE INDEX chunks ON entries (id) WHERE kind = {Kind.CHUNK:d};
+    CREATE TABLE small (number INTEGER PRIMARY KEY, payload BLOB NOT NULL);
+    CREATE TABLE unlinks (serial INTEGER PRIMARY KEY, id TEXT NOT NULL);
+    CREATE TABLE counts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+    INSERT INTO counts VALUES ('live', 0), ('size', 0), ('damaged', 0), ('deleted', 0);
+    INSERT INTO meta VALUES ('highest', 0), ('openings', 0);
+    PRAGMA user_version = {USER_VERSION};
+"""
+"""Small blobs' bytes are apart from their entries, so that a list of names need not step over them."""
+
+_CACHE_KIBIBYTES = 8 * 1024
+"""Pages each connection may keep: the inner pages of an index of some million entries."""
+
+_WAL_LIMIT = 16 * 1024 * 1024
+"""What a WAL that grew under a burst is cut back to."""
+
+
+def create(connection: sqlite3.Connection, uuid: str) -> None:
+    """Make the tables in an empty database."""
+    connection.executescript(_TABLES)
+    connection.execute("INSERT INTO meta VALUES ('uuid', ?)", (uuid,))
+
+
+def set_up_writing(connection: sqlite3.Connection) -> None:
+    """Make each commit durable, and leave checkpoints to us.
+
+    SQLite's own checkpoint after a commit hides it when its fsync fails, and the next one would succeed over lost pages.
+    """
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT}")
+    set_up_reading(connection)
+
+
+def set_up_reading(connection: sqlite3.Connection) -> None:
+    """Set what both connections have in common."""
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.execute("PRAGMA trusted_schema = OFF")
+
+
+def user_version(connection: sqlite3.Connection) -> int:
+    """Give the layout that a database has."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def uuid_of(connection: sqlite3.Connection) -> str:
+    """Give the store that a database belongs to."""
+    (uuid,) = connection.execute("SELECT value FROM meta WHERE name = 'uuid'").fetchone()
+    return str(uuid, "ascii")

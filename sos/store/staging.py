@@ -1,0 +1,286 @@
+"""Staging: bytes on their way in, until they are committed or discarded.
+
+A stage is a small machine with four states:
+
+    receiving --settle--> committing --> committed
+        |                     |
+        +------discard--------+--> discarded
+
+A client that leaves discards only what is being received. Once the bytes are all there, the thread that makes them durable
+cannot be called back, so the commit runs to its end and nobody but the client misses the answer. A file is only closed and
+unlinked when no thread is writing to it: a descriptor that is closed too early may be somebody else's a moment later.
+
+At most 64 KiB are kept in memory. More go to a file, 64 KiB at a time, and while a thread writes and hashes those the
+producer is paused, so that no body takes more memory than that, however fast it comes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import hashlib
+
+from attrs import frozen
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.interfaces import IConsumer, IProducer, IPushProducer
+from twisted.web.iweb import IBodyProducer
+from zope.interface import implementer
+
+from sos.store.arrival import agreed, check_limit, known_length, limit_of
+from sos.store.failures import Latch
+from sos.store.files import Fs
+from sos.store.index import Write
+from sos.store.room import Admission
+from sos.store.tree import STAGING, Serials, Tree
+from sos.words.blob import Entry
+from sos.words.interfaces import InThread
+
+SMALL = 64 * 1024
+"""Bytes of the largest blob that lives in the database, and of what a stage keeps in memory (the design, section 5)."""
+
+
+@frozen
+class Workshop:
+    """What all stages of a store work with."""
+
+    fs: Fs
+    tree: Tree
+    admission: Admission
+    serials: Serials
+    latch: Latch
+    in_thread: InThread
+
+
+class State(enum.Enum):
+    """How far arriving bytes are."""
+
+    RECEIVING = "receiving"
+    COMMITTING = "committing"
+    COMMITTED = "committed"
+    DISCARDED = "discarded"
+
+
+class StagedFile:
+    """A file in ``staging/`` that is written and hashed. Every call blocks and raises `OSError`: one thread at a time."""
+
+    def __init__(self, workshop: Workshop, serial: int) -> None:
+        """Be a file that is made by its first bytes; `serial` names it, here and when it is published."""
+        self.serial = serial
+        self._workshop = workshop
+        self._name = f"{STAGING}/{serial}"
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._descriptor: int | None = None
+
+    def append(self, payload: bytes) -> None:
+        """Write and hash more bytes. Raises `StoreFull` before the reserve is touched."""
+        self._workshop.admission.admit(len(payload))
+        if self._descriptor is None:
+            self._descriptor = self._workshop.fs.create(self._name)
+        self._workshop.fs.write(self._descriptor, payload)
+        self._hash.update(payload)
+        self._size += len(payload)
+
+    def publish(self, payload: bytes, entry: Entry, length: int | None) -> Entry:
+        """Take the last bytes, make all durable under their own name, and give the entry with their size and digest.
+
+        Raises `BlobTruncated`, `DigestMismatch` and `StoreFull`; whatever it raises, nothing is left behind.
+        """
+        try:
+            self.append(payload)
+            settled = agreed(entry, length, self._size, self._hash.digest())
+            assert self._descriptor is not None
+            self._workshop.fs.sync(self._descriptor)
+            self._close()
+            self._workshop.tree.publish(self._name, entry.id, self.serial)
+        except Exception:
+            with contextlib.suppress(OSError):  # the first failure is the one to tell; the next start empties staging
+                self.drop()
+            raise
+        return settled
+
+    def drop(self) -> None:
+        """Close and unlink."""
+        self._close()
+        self._workshop.fs.unlink(self._name)
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            self._workshop.fs.close(descriptor)
+
+
+@implementer(IConsumer)
+class Stage:
+    """Takes one body in."""
+
+    def __init__(self, workshop: Workshop, entry: Entry) -> None:
+        """Stage the bytes of `entry`."""
+        self.state = State.RECEIVING
+        self._workshop = workshop
+        self._entry = entry
+        self._length: int | None = None
+        self._limit: int | None = None
+        self._body: IBodyProducer | None = None
+        self._pouring: Deferred[None] | None = None
+        self._producer: IPushProducer | None = None
+        self._pieces: list[bytes] = []
+        self._waiting = 0
+        self._size = 0
+        self._file: StagedFile | None = None
+        self._is_writing = False
+        self._error: Exception | None = None
+        self._when_written: Deferred[None] | None = None
+
+    async def take(self, body: IBodyProducer) -> None:
+        """Receive a whole body. Raises what the body raises, and what the disk does to it; then the body was stopped."""
+        self._length, self._limit = known_length(body), limit_of(self._entry, body)
+        self._body = body
+        self.registerProducer(body, True)
+        self._pouring = body.startProducing(self)
+        if self._error is not None:
+            self._stop_body()
+        try:
+            await self._pouring
+        except CancelledError:
+            if self._error is None:
+                raise
+        except BaseException:
+            self._body = None  # it failed by itself: there is nothing to stop
+            raise
+        self._body = None
+        self.unregisterProducer()
+        await self._written()
+        self._raise_error()
+
+    async def settle(self, arrived: int) -> Write:
+        """Compare what came with what was declared, and make a large blob's bytes durable. From here on nothing is undone.
+
+        Raises `BlobTruncated`, `DigestMismatch`, `StoreFull`, `StoreReadOnly`, `Unavailable`; then the stage is discarded.
+        """
+        self.state = State.COMMITTING
+        try:
+            write = await self._settled(arrived)
+        except Exception as error:
+            self.state = State.DISCARDED
+            if isinstance(error, OSError):
+                raise self._workshop.latch.judge(error) from error
+            raise
+        self.state = State.COMMITTED
+        return write
+
+    async def _settled(self, arrived: int) -> Write:
+        payload = self._taken()
+        if self._file is None:
+            sha256 = hashlib.sha256(payload).digest()
+            return Write(agreed(self._entry, self._length, self._size, sha256), arrived, payload)
+        settled = await self._workshop.in_thread(self._file.publish, payload, self._entry, self._length)
+        return Write(settled, arrived, file=self._file.serial)
+
+    def fail(self, error: Exception) -> None:
+        """End the receiving with an error; whoever waits in `take` gets it."""
+        if self.state is State.RECEIVING and self._error is None:
+            self._error = error
+            self._stop_body()
+
+    def discard(self) -> Deferred[None]:
+        """Stop the body and forget its bytes, unless they are being committed; the result comes when the file is gone."""
+        if self.state is not State.RECEIVING:
+            return succeed(None)
+        self.state = State.DISCARDED
+        self._stop_body()
+        self._pieces.clear()
+        return Deferred.fromCoroutine(self._dropped())
+
+    # What the body's producer sees
+
+    def registerProducer(self, producer: IProducer, streaming: bool) -> None:
+        """Remember whom to pause."""
+        self._producer = IPushProducer(producer)
+
+    def unregisterProducer(self) -> None:
+        """Forget the producer."""
+        self._producer = None
+
+    def write(self, data: bytes) -> None:
+        """Take a piece; after an error, let it fall."""
+        if self.state is not State.RECEIVING or self._error is not None:
+            return
+        self._pieces.append(data)
+        self._waiting += len(data)
+        self._size += len(data)
+        try:
+            check_limit(self._size, self._limit)
+        except Exception as error:
+            self.fail(error)
+        else:
+            self._write_if_due()
+
+    # Writing
+
+    def _write_if_due(self) -> None:
+        if self._waiting > SMALL and not self._is_writing:
+            self._is_writing = True
+            if self._producer is not None:
+                self._producer.pauseProducing()
+            Deferred.fromCoroutine(self._write_out(self._taken()))
+
+    def _taken(self) -> bytes:
+        pieces, self._pieces, self._waiting = self._pieces, [], 0
+        return b"".join(pieces)
+
+    async def _write_out(self, payload: bytes) -> None:
+        """Let a thread write and hash what waits, then let the producer go on, or tell whoever waits for the end."""
+        error: Exception | None = None
+        if self._file is None:
+            self._file = StagedFile(self._workshop, self._workshop.serials.next())
+        try:
+            await self._workshop.in_thread(self._file.append, payload)
+        except OSError as failure:
+            error = self._workshop.latch.judge(failure)
+        except Exception as failure:  # whatever it is: the one who waits in `take` has to know
+            error = failure
+        self._is_writing = False
+        if error is not None:
+            self.fail(error)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self.state is State.RECEIVING and self._error is None:
+            self._write_if_due()  # more came, from a producer that did not heed the pause at once
+        if self._is_writing:
+            return
+        if self._when_written is not None:
+            self._when_written.callback(None)
+        elif self._producer is not None and self._error is None:
+            self._producer.resumeProducing()
+
+    def _written(self) -> Deferred[None]:
+        """Fire when no thread writes."""
+        if not self._is_writing:
+            return succeed(None)
+        self._when_written = Deferred()
+        return self._when_written
+
+    # Ending
+
+    def _stop_body(self) -> None:
+        """Stop the body; the Deferred of its pouring never fires by itself then, so it is cancelled."""
+        body, self._body = self._body, None
+        if self._pouring is None:  # it is still within startProducing, and `take` comes back here
+            self._body = body
+            return
+        self.unregisterProducer()
+        if body is not None:
+            body.stopProducing()
+            self._pouring.cancel()
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    async def _dropped(self) -> None:
+        await self._written()
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # nothing was promised; the next start empties staging
+                await self._workshop.in_thread(self._file.drop)

@@ -7,11 +7,12 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from attrs import evolve
+from twisted.internet.defer import CancelledError
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from sos.decisions.merge import Decision, merge
-from sos.http.bodies import BytesBody, collect
+from sos.http.bodies import PIECE, BytesBody, collect
 from sos.store.arrival import agreed, check_incoming, known_length, limit_of, refuse_losers
 from sos.store.reader import MOST_NAMES
 from sos.words.blob import BlobID, Entry, Kind, Span
@@ -50,7 +51,8 @@ class MemoryStore:
         wanted = Span(0, len(payload)) if span is None else span
         if wanted.start < 0 or wanted.length < 0 or wanted.stop > len(payload):
             raise RangeNotSatisfiable(len(payload))
-        return OpenBlob(entry, BytesBody(payload[wanted.start : wanted.stop]))
+        pieces = [payload[at : min(at + PIECE, wanted.stop)] for at in range(wanted.start, wanted.stop, PIECE)]
+        return OpenBlob(entry, BytesBody(*pieces))
 
     async def stat(self, blob_id: BlobID) -> Entry:
         """Give the entry of a blob that `fetch` would give."""
@@ -100,7 +102,11 @@ class MemoryStore:
         room = self._free()
         try:
             return await collect(body, room if limit is None else min(limit, room))
+        except CancelledError:
+            body.stopProducing()
+            raise
         except BlobTooLarge:
+            body.stopProducing()
             if limit is not None and limit <= room:
                 raise DigestMismatch(f"The body has more than the {limit} bytes that were declared.") from None
             raise StoreFull("The store in memory has no more room.") from None

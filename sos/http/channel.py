@@ -1,0 +1,449 @@
+"""One connection of a client: reads heads, hands requests on one by one, brings their bodies, keeps the deadlines.
+
+What arrives goes into one buffer, and one loop takes from it what the moment allows: bytes of the body of the request that
+is being answered, if that wants them; the next head, if no request is open and the client reads its answers. All else
+waits, and when 64 KiB wait, or a body is paused, the transport is paused too. So there is one order of things, whatever
+calls whom: each event changes the state and calls the loop, which does nothing if it is running already.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+from typing import Protocol as TypingProtocol
+
+from twisted.internet.interfaces import (
+    IAddress,
+    IHalfCloseableProtocol,
+    IPushProducer,
+    IReactorTime,
+    ISSLTransport,
+)
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from sos.http import outgoing
+from sos.http.deadline import Deadline
+from sos.http.framing import Chunked, Counted, Framing
+from sos.http.head import CHUNKED, Head, Refused
+from sos.http.head_reader import HeadReader
+from sos.http.limits import Limits
+from sos.http.progress import Progress
+from sos.http.request import Request, is_loopback
+from sos.http.request_body import RequestBody
+from sos.words.errors import BadInput, BlobTooLarge, BlobTruncated, SOSError
+
+
+class ChannelOwner(TypingProtocol):
+    """What a connection needs of the front that it belongs to."""
+
+    clock: IReactorTime
+    limits: Limits
+    stamp: outgoing.Stamp
+    is_draining: bool
+
+    def dispatch(self, request: Request) -> None:
+        """Answer a request, now or later."""
+
+    def answered(self, request: Request) -> None:
+        """Note that an answer has ended."""
+
+    def closed(self, channel: Channel) -> None:
+        """Note that a connection is gone."""
+
+
+@implementer(IHalfCloseableProtocol, IPushProducer)
+class Channel(Protocol):
+    """Speaks HTTP/1.1 with one client.
+
+    To the transport it is one push producer for as long as the connection lives: that is how it learns that the client
+    does not read (`is_clogged`), in mid-answer as well as between pipelined ones.
+    """
+
+    def __init__(self, front: ChannelOwner, peer: IAddress, turned_away: Refused | None = None) -> None:
+        """Wait for a connection from `peer`; `turned_away` is said to it instead of reading anything."""
+        self.front = front
+        self.peer = peer
+        self.stamp = front.stamp
+        self.limits = front.limits
+        self.is_from_loopback = is_loopback(peer)
+        self.is_secure = False
+        self.is_clogged = False
+        self._turned_away = turned_away
+        self._deadline = Deadline(front.clock)
+        self._progress: Progress | None = None
+        self._buffer = b""
+        self._reader: HeadReader | None = None
+        self._is_head_timed = True  # the first head's deadline runs from the connection
+        self._request: Request | None = None
+        self._framing: Framing | None = None  # of a body that has not arrived whole
+        self._body: RequestBody | None = None
+        self._body_bytes = 0  # since the rate was last looked at
+        self._is_body_timed = False
+        self._is_advancing = False
+        self._is_reading = True
+        self._has_peer_ended = False
+        self._is_closing = False
+        self._lingering_for = 0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is being answered, or an answer still has to leave."""
+        return self._request is not None or self._is_closing
+
+    @property
+    def here(self) -> IAddress:
+        """The address that the client connected to."""
+        return self._wire.getHost()  # type: ignore[no-any-return]
+
+    # What the transport tells
+
+    def connectionMade(self) -> None:
+        """Wait for the first head."""
+        transport = self._wire
+        self.is_secure = ISSLTransport.providedBy(transport)
+        if hasattr(transport, "setTcpNoDelay"):
+            transport.setTcpNoDelay(True)
+        transport.registerProducer(self, True)
+        if self._turned_away is not None:
+            self.refuse(self._turned_away)
+        else:
+            self._deadline.set(self.limits.head_seconds, self._close)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take bytes, and do what they allow."""
+        if self._is_closing:
+            self._discard(data)
+            return
+        self._buffer = self._buffer + data if self._buffer else data
+        self._advance()
+
+    def readConnectionLost(self) -> None:
+        """Note that the client sends nothing more; it may well wait for its answers (torture H66)."""
+        self._has_peer_ended = True
+        if self._is_closing:
+            self._wire.loseConnection()
+        else:
+            self._advance()
+
+    def writeConnectionLost(self) -> None:
+        """Note that the last answer is out; the client has a moment to read it before what it still sends resets it."""
+        self._deadline.set(self.limits.linger_seconds, self._wire.loseConnection)
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        """Stop everything that was going on for this client."""
+        self._is_closing = True
+        self._deadline.stop()
+        self._buffer = b""
+        self._take_away(BlobTruncated("The client left before its body was complete."), reason)
+        self.front.closed(self)
+
+    def pauseProducing(self) -> None:
+        """Note that the client does not read fast enough."""
+        self.is_clogged = True
+        self._is_body_timed = False
+        self._watch_writing()
+        if self._request is not None:
+            self._request.pause()
+
+    def resumeProducing(self) -> None:
+        """Note that the client has read."""
+        self.is_clogged = False
+        if self._is_closing:
+            return
+        self._deadline.clear()
+        self._is_body_timed = False
+        if self._request is not None:
+            self._request.resume()
+            self._time_body()
+        else:
+            self._wait_for_next()
+            self._advance()
+
+    def stopProducing(self) -> None:
+        """Do nothing: `connectionLost` follows."""
+
+    # What requests and bodies tell
+
+    def write(self, data: bytes) -> None:
+        """Send bytes of an answer."""
+        self._wire.write(data)
+
+    def can_stay_open(self, request: Request) -> bool:
+        """Whether the connection survives the answer that begins now: a rest of the body must have arrived already."""
+        if not request.head.is_persistent or self.front.is_draining:
+            return False
+        if self._framing is None:
+            return True
+        if self._body is None or self._body.is_wanted or request.head.expects_continue:
+            return False
+        return self._rest_behind_body() is not None
+
+    def answer_finished(self, request: Request) -> None:
+        """Go on with the next request, or close."""
+        self._request = None
+        self.front.answered(request)
+        if request.closes or not self._skip_body() or self.front.is_draining:
+            self._close()
+        else:
+            if not self.is_clogged:
+                self._wait_for_next()
+            self._advance()
+
+    def body_changed(self) -> None:
+        """Look again what the body wants."""
+        body = self._body
+        if body is not None and body.is_wanted and self._framing is not None:
+            self._invite()
+            self._time_body()
+        elif self._is_body_timed:
+            self._untime_body()
+        self._advance()
+
+    def abort(self) -> None:
+        """Drop the connection and what was not sent."""
+        self._is_closing = True
+        self._deadline.clear()
+        self._take_away(BlobTruncated("The connection was dropped."), None)
+        self._wire.abortConnection()
+
+    def drain(self) -> None:
+        """Close now if nothing is going on, and behind the answer otherwise."""
+        if not self.is_busy:
+            self._close()
+
+    def refuse(self, refused: Refused) -> None:
+        """Say what is wrong with the client's bytes, and read no more of them."""
+        headers, body = outgoing.error_parts(refused.sentence)
+        self._wire.write(
+            b"%b%b%bContent-Length: %d\r\n%b\r\n%b"
+            % (
+                outgoing.status_line(refused.status),
+                self.stamp.lines(),
+                outgoing.header_lines([*refused.headers, *headers]),
+                len(body),
+                outgoing.CLOSE,
+                body,
+            )
+        )
+        self._close(may_come_more=True)
+
+    # The loop
+
+    def _advance(self) -> None:
+        if self._is_advancing:
+            return
+        self._is_advancing = True
+        try:
+            while self._buffer and self._step():
+                pass
+        finally:
+            self._is_advancing = False
+        if self._has_peer_ended and not self._is_closing:
+            self._end_with_peer()
+        self._regulate()
+
+    def _step(self) -> bool:
+        """Take the next thing from the buffer; say whether there was one."""
+        if self._is_closing:
+            self._buffer = b""
+        elif self._framing is not None:
+            if self._body is None or not self._body.is_wanted:
+                return False
+            self._read_body(self._framing, self._body)
+        elif self._request is not None or self.is_clogged:
+            return False
+        else:
+            self._read_head()
+        return True
+
+    def _regulate(self) -> None:
+        """Pause the transport while what it would bring has to wait."""
+        wants = self._is_closing or (
+            len(self._buffer) < self.limits.read_ahead
+            and not (self._framing is not None and self._body is not None and self._body.is_paused)
+        )
+        if wants != self._is_reading and not self._has_peer_ended:
+            self._is_reading = wants
+            if wants:
+                self._wire.resumeProducing()
+            else:
+                self._wire.pauseProducing()
+
+    def _read_head(self) -> None:
+        reader = self._reader or HeadReader(self.limits)
+        data, self._buffer = self._buffer, b""
+        try:
+            self._buffer = reader.feed(data)
+        except Refused as refused:
+            self._reader = None
+            self.refuse(refused)
+            return
+        if reader.head is not None:
+            self._reader = None
+            self._begin(reader.head)
+            return
+        self._reader = reader
+        if reader.has_begun and not self._is_head_timed:
+            self._is_head_timed = True
+            self._deadline.set(self.limits.head_seconds, self._close)
+
+    def _begin(self, head: Head) -> None:
+        self._deadline.clear()
+        self._request = request = Request(self, head)
+        if head.length:
+            self._framing = Chunked(self.limits) if head.length == CHUNKED else Counted(head.length)
+            self._body = request.body
+        self.front.dispatch(request)
+
+    def _read_body(self, framing: Framing, body: RequestBody) -> None:
+        arrived, self._buffer = self._buffer, b""
+        try:
+            data, self._buffer = framing.feed(arrived)
+        except BlobTooLarge as error:
+            self._fail_body(error, 413)
+            return
+        except BadInput as error:
+            self._fail_body(error, 400)
+            return
+        self._body_bytes += len(data)
+        if framing.is_complete:
+            self._framing = None
+            self._untime_body()
+        if data:
+            body.deliver(data)
+        if framing.is_complete:
+            body.complete()
+
+    def _end_with_peer(self) -> None:
+        """Do what has to be done when the client's last byte was taken from the buffer."""
+        if self._buffer:
+            return
+        if self._framing is not None:
+            self._fail_body(BlobTruncated("The body ended before it was complete."), 400)
+        elif self._request is None:
+            self._close()
+
+    # The body
+
+    def _skip_body(self) -> bool:
+        """Leave out a body that its request did not need; say whether that could be done."""
+        if self._framing is not None:
+            rest = self._rest_behind_body()
+            if rest is None:
+                return False
+            self._framing = None
+            self._buffer = rest
+        body, self._body = self._body, None
+        if body is not None:
+            body.fail(BlobTruncated("The request was answered before its body was read."))
+        return True
+
+    def _rest_behind_body(self) -> bytes | None:
+        """Give what is behind the body, if all of that is here; it is only looked at, for it may still be read."""
+        framing = copy(self._framing)
+        if framing is None:
+            return None
+        try:
+            _, rest = framing.feed(self._buffer)
+        except SOSError:
+            return None
+        return rest if framing.is_complete else None
+
+    def _invite(self) -> None:
+        """Tell a client to send the body that it announced, once somebody wants it (torture H24)."""
+        request = self._request
+        if request is not None and request.head.expects_continue:
+            request.head.expects_continue = False
+            if not self._buffer and not request.has_begun:
+                self._wire.write(outgoing.CONTINUE)
+
+    def _time_body(self) -> None:
+        """Begin to measure how fast the body comes."""
+        body = self._body
+        if self._framing is not None and body is not None and body.is_wanted and not self.is_clogged:
+            self._is_body_timed = True
+            self._body_bytes = 0
+            self._deadline.set(self.limits.body_rate_seconds, self._check_rate)
+
+    def _untime_body(self) -> None:
+        if self._is_body_timed:
+            self._is_body_timed = False
+            self._deadline.clear()
+
+    def _check_rate(self) -> None:
+        if self._body_bytes < self.limits.body_rate * self.limits.body_rate_seconds:
+            self._fail_body(BlobTruncated("The body came too slowly."), 408)
+        else:
+            self._time_body()
+
+    def _fail_body(self, error: SOSError, status: int) -> None:
+        """End a request whose body is no good: its handler first, then answer in its place if nothing was answered."""
+        request = self._request
+        has_begun = request is None or request.has_begun
+        if request is not None and not has_begun:
+            request.code = status
+        self._take_away(error, None)
+        if has_begun:
+            self.abort()
+        else:
+            self.refuse(Refused(status, str(error)))
+
+    def _take_away(self, error: Exception, reason: Failure | None) -> None:
+        """Take the open request from its handler. The body fails first, so that the handler learns why."""
+        request, self._request = self._request, None
+        body, self._body = self._body, None
+        self._framing = None
+        if request is not None:
+            request.leave(reason or Failure(error))
+        if body is not None:
+            body.fail(error)
+        if request is not None:
+            request.stop()
+            self.front.answered(request)
+
+    # Closing
+
+    def _wait_for_next(self) -> None:
+        self._is_head_timed = False
+        self._deadline.set(self.limits.idle_seconds, self._close)
+
+    def _close(self, may_come_more: bool = False) -> None:
+        """Close behind what was written. Where the client may still be sending, closing would reset it, so linger."""
+        if self._is_closing:
+            return
+        self._is_closing = True
+        may_come_more = may_come_more or self._framing is not None or bool(self._buffer)
+        self._take_away(BlobTruncated("The request was answered before its body was read."), None)
+        self._buffer = b""
+        transport = self._wire
+        transport.unregisterProducer()
+        self._watch_writing()
+        if may_come_more and not self.is_secure and not self._has_peer_ended and hasattr(transport, "loseWriteConnection"):
+            self._regulate()
+            transport.loseWriteConnection()
+        else:  # TLS lingers by itself: it waits for the other side's goodbye
+            transport.loseConnection()
+
+    def _discard(self, data: bytes) -> None:
+        """Throw away what comes behind the last answer."""
+        self._lingering_for += len(data)
+        if self._lingering_for > self.limits.linger_bytes:
+            self._wire.loseConnection()
+
+    def _watch_writing(self) -> None:
+        """Abort when the client takes nothing for too long."""
+        self._progress = Progress(self._wire, self.limits.write_seconds)
+        self._deadline.set(self._progress.step, self._check_writing)
+
+    def _check_writing(self) -> None:
+        if self._progress is not None and self._progress.is_stuck():
+            self.abort()
+        elif self._progress is not None:
+            self._deadline.set(self._progress.step, self._check_writing)
+
+    @property
+    def _wire(self) -> Any:
+        """The transport, whose interface has many parts that only some transports have."""
+        return self.transport

@@ -1,0 +1,61 @@
+"""One deadline of a connection: moved with each request, at the cost of a timer every now and then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+
+class Deadline:
+    """Calls back when a time has passed, unless it was moved or cleared before.
+
+    Moving it later, which is what each request does, only notes the time: the timer finds out when it fires. A delayed
+    call for each request would cost more than parsing it.
+    """
+
+    __slots__ = ("_at", "_call", "_clock", "_timer", "_timer_at")
+
+    def __init__(self, clock: IReactorTime) -> None:
+        """Wait for nothing yet."""
+        self._clock = clock
+        self._call: Callable[[], None] | None = None
+        self._at = 0.0
+        self._timer: IDelayedCall | None = None
+        self._timer_at = 0.0
+
+    def set(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call `call` in so many seconds, and nothing else before."""
+        self._call = call
+        self._at = self._clock.seconds() + seconds
+        if self._timer is None:
+            self._start(seconds)
+        elif self._at < self._timer_at:
+            self._timer.reset(seconds)
+            self._timer_at = self._at
+
+    def clear(self) -> None:
+        """Wait for nothing."""
+        self._call = None
+
+    def stop(self) -> None:
+        """Wait for nothing, ever: the connection is gone."""
+        self._call = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _start(self, seconds: float) -> None:
+        self._timer_at = self._at
+        self._timer = self._clock.callLater(seconds, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        left = self._at - self._clock.seconds()
+        if self._call is None:
+            return
+        if left > 0:
+            self._start(left)
+            return
+        call, self._call = self._call, None
+        call()

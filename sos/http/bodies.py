@@ -51,9 +51,10 @@ async def take_pieces(body: IBodyProducer, limit: int, take: Callable[[bytes], o
         taker.stop_if_over()
         await taker.finished
     except CancelledError:
-        if taker.is_over:
-            raise BlobTooLarge(f"The body has more than {limit} bytes; no more are taken.") from None
-        raise
+        if not taker.is_over:
+            raise
+    if taker.is_over:
+        raise BlobTooLarge(f"The body has more than {limit} bytes; no more are taken.")
 
 
 @implementer(IBodyProducer)

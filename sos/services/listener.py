@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from twisted.application.service import Service
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
@@ -21,21 +20,23 @@ class CannotListen(SOSError):
     """A port that cannot be listened on: the sentence says which, and what to do."""
 
 
-class Listener(Service):
+class ListeningService(Service):
     """Serves a front on an endpoint. What is answered when it stops is answered to its end, within `PATIENCE`."""
 
     _log = Logger()
 
     def __init__(
         self,
-        description: str,
-        listen: Callable[[], IStreamServerEndpoint],
+        what: str,
+        address: str,
+        endpoint: IStreamServerEndpoint,
         front: Front,
         clock: IReactorTime,
     ) -> None:
-        """Serve `front` on the endpoint that `listen` makes; `description` names it to people."""
-        self._description = description
-        self._listen = listen
+        """Serve `front` on an endpoint; people are told what it is for, and the address that was asked for."""
+        self._what = what
+        self._address = address
+        self._endpoint = endpoint
         self._front = front
         self._clock = clock
         self._port: IListeningPort | None = None
@@ -49,7 +50,7 @@ class Listener(Service):
     def privilegedStartService(self) -> None:
         """Listen while root's rights are still there. Raises `CannotListen`."""
         super().privilegedStartService()
-        listening: Deferred[IListeningPort] = self._listen().listen(self._front)
+        listening: Deferred[IListeningPort] = self._endpoint.listen(self._front)
         listening.addCallbacks(self._listens, self._cannot_listen)
         if self._failure is not None:
             raise self._failure
@@ -80,12 +81,19 @@ class Listener(Service):
 
     def _listens(self, port: IListeningPort) -> None:
         self._port = port
-        self._log.info("Listening for {what} on {address}", what=self._description, address=port.getHost())
+        self._log.info("Listening for {what} on {address}", what=self._what, address=_readable(port.getHost()))
 
     def _cannot_listen(self, failure: object) -> None:
         error = getattr(failure, "value", failure)
         reason = error.socketError if isinstance(error, CannotListenError) else error
         self._failure = CannotListen(
-            f"Cannot listen for {self._description}: {getattr(reason, 'strerror', None) or reason}. "
+            f"Cannot listen for {self._what} on {self._address}: {getattr(reason, 'strerror', None) or reason}. "
             "Stop what uses the port, or choose another."
         )
+
+
+def _readable(address: object) -> str:
+    """Write an address as people do."""
+    if isinstance(address, IPv4Address):
+        return f"{address.host}:{address.port}"
+    return f"[{address.host}]:{address.port}" if isinstance(address, IPv6Address) else str(address)

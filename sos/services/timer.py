@@ -41,4 +41,5 @@ class RoundTimer(TimerService):
         """Cut the running round short, and run no more."""
         if self._current is not None:
             self._current.cancel()
-        return super().stopService()
+        stopped: Deferred[None] = super().stopService()
+        return stopped

@@ -1,7 +1,7 @@
 """Replication: make the members of each group hold the same blobs.
 
-A round lists every member's names in one merge pass (`sos.decisions.reconcile`) and streams what is missing from a member that
-has it. A member that is out of reach is named and left out; the others go on without it.
+A round lists every member's names in one merge pass (`sos.decisions.reconcile`) and streams what is missing from a member
+that has it. A member that is out of reach is named and left out; the others go on without it.
 """
 
 from __future__ import annotations
@@ -11,45 +11,33 @@ from collections.abc import Iterator, Sequence
 from attrs import define, field
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
-from zope.interface import Interface, implementer
+from zope.interface import implementer
 
 from sos.decisions.reconcile import Missing, Reconciliation
 from sos.decisions.topology import Group, Server
 from sos.usecases.cluster import Cluster
 from sos.words.blob import BlobID
 from sos.words.errors import SOSError, Unavailable
+from sos.words.interfaces import IRoundReporter
 
 AT_ONCE = 8
-"""Copies under way at a time in a group: enough to keep both cores busy with small blobs, few enough to stay in the background."""
+"""Copies under way at a time in a group: enough to keep the disks busy with small blobs, few enough to stay behind users."""
 
 PAGE = 1000
 """Names read from a member at a time."""
-
-
-class IRoundReporter(Interface):
-    """Is told what a round does, as it does it."""
-
-    def group_begins(group: Group) -> None:
-        """The members of a group are compared from here on."""
-
-    def blob_is_missing(blob_id: BlobID, server: Server) -> None:
-        """A member lacks a blob that another has."""
-
-    def copy_begins(blob_id: BlobID, source: Server, target: Server) -> None:
-        """A blob is about to be copied."""
 
 
 @implementer(IRoundReporter)
 class SilentReporter:
     """Tells nobody."""
 
-    def group_begins(self, group: Group) -> None:
+    def group_begins(self, name: str, members: Sequence[str]) -> None:
         """Do nothing."""
 
-    def blob_is_missing(self, blob_id: BlobID, server: Server) -> None:
+    def blob_is_missing(self, blob_id: BlobID, server: str) -> None:
         """Do nothing."""
 
-    def copy_begins(self, blob_id: BlobID, source: Server, target: Server) -> None:
+    def copy_begins(self, blob_id: BlobID, source: str, target: str) -> None:
         """Do nothing."""
 
 
@@ -83,8 +71,12 @@ class Replication:
         """Run one round over all groups. A failure of one member or one blob is counted and logged, and ends nothing."""
         outcome = Round()
         for group in self._cluster.topology.groups:
-            self._reporter.group_begins(group)
+            self._reporter.group_begins(group.name, [server.url for server in group.members])
             await self._reconcile(group, outcome)
+        if outcome.copied or outcome.failed:
+            self._log.info(
+                "Blobs copied in this round: {copied}, not copied: {failed}", copied=outcome.copied, failed=outcome.failed
+            )
         return outcome
 
     async def _reconcile(self, group: Group, outcome: Round) -> None:
@@ -120,7 +112,7 @@ class Replication:
     async def _copy_each(self, missing: Iterator[Missing[Server]], outcome: Round) -> None:
         for found in missing:
             for target in found.lacking:
-                self._reporter.blob_is_missing(found.blob_id, target)
+                self._reporter.blob_is_missing(found.blob_id, target.url)
                 await self._copy_from_any(found.blob_id, found.holders, target, outcome)
 
     async def _copy_from_any(self, blob_id: BlobID, sources: Sequence[Server], target: Server, outcome: Round) -> None:
@@ -135,7 +127,7 @@ class Replication:
 
     async def _copy(self, blob_id: BlobID, source: Server, target: Server, outcome: Round) -> bool:
         """Stream one blob, and say whether it arrived."""
-        self._reporter.copy_begins(blob_id, source, target)
+        self._reporter.copy_begins(blob_id, source.url, target.url)
         try:
             opened = await self._cluster.store_of(source).fetch(blob_id)
             await self._cluster.store_of(target).receive(opened.entry, opened.body)

@@ -26,7 +26,7 @@ class AsyncResource(Resource):
     takes_body_as_stream = True
     _log = Logger()
 
-    def render(self, request: Request) -> int:  # type: ignore[override]
+    def render(self, request: Request) -> int:
         """Start the handler of the request's method."""
         handle = getattr(self, "handle_" + request.method.decode("ascii"), None)
         if handle is None:
@@ -76,7 +76,7 @@ class Refusal(AsyncResource):
         super().__init__()
         self._error = error
 
-    def render(self, request: Request) -> int:  # type: ignore[override]
+    def render(self, request: Request) -> int:
         """Answer the error, whatever the method."""
         self._answer_error(request, self._error)
         return NOT_DONE_YET
@@ -85,7 +85,7 @@ class Refusal(AsyncResource):
 class NoSuchPath(AsyncResource):
     """Answers every method with 404."""
 
-    def render(self, request: Request) -> int:  # type: ignore[override]
+    def render(self, request: Request) -> int:
         """Answer 404."""
         respond_error(request, 404, "There is nothing under this path.")
         return NOT_DONE_YET
@@ -94,7 +94,8 @@ class NoSuchPath(AsyncResource):
 class Routes(Resource):
     """The root of a port: picks a leaf by the raw first segment of the path, after a guard has let the request in.
 
-    This is the one place in front of all routes, where credentials are judged. Segments are compared as they came, never decoded.
+    This is the one place in front of all routes, where credentials are judged. Segments are compared as they came, never
+    decoded.
     """
 
     def __init__(self, leaves: Mapping[bytes, Resource], guard: Guard) -> None:
@@ -103,7 +104,7 @@ class Routes(Resource):
         self._leaves = leaves
         self._guard = guard
 
-    def getChildWithDefault(self, path: bytes, request: Request) -> Resource:  # type: ignore[override]
+    def getChildWithDefault(self, path: bytes, request: Request) -> Resource:
         """Find the leaf for a request, or what refuses it."""
         leaf = self._leaves.get(_key(request.path))
         if leaf is None:

@@ -1,0 +1,133 @@
+"""Where the parts become a service: the options of each role, and what they start. Everything else is handed its peers.
+
+A service is a `Stack`: stores at the bottom, then timers, ports on top; it is built when it starts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.internet.endpoints import serverFromString
+from twisted.logger import Logger
+from twisted.web.resource import Resource
+
+from sos.cli.replicate import ReplicateOptions
+from sos.decisions.topology import Server, Topology
+from sos.http.client import Client
+from sos.http.front import Front
+from sos.http.limits import Limits
+from sos.http.origins import tcp_connector
+from sos.options import Options
+from sos.remote import RemoteStore
+from sos.services.disk import DiskService
+from sos.services.listener import ListeningService
+from sos.services.reload import Reload
+from sos.services.stack import Stack
+from sos.services.timer import RoundTimer
+from sos.settings import AllSettings, ApiSettings, BlobSettings, ListenAddress, StoreSettings
+from sos.usecases.cluster import Cluster
+from sos.usecases.downloads import Downloads
+from sos.usecases.replication import Replication, Round, SilentReporter
+from sos.usecases.uploads import Uploads
+from sos.web.blobs import blob_server_root
+from sos.web.download import CACHE_CONTROL, download_root
+from sos.web.guards import ClusterGuard
+from sos.web.upload import upload_root
+from sos.words.errors import SOSError
+from sos.words.interfaces import IBlobStore, IRoundReporter
+from sos.words.versions import HybridClock
+
+MOST_OBJECT = 1 << 40
+"""Bytes of one blob: 1 TiB (design, section 2)."""
+
+_log = Logger()
+
+
+def makeService(options: Options, reactor: Any = None) -> IService:
+    """Make the service of a role. Nothing is opened before it starts: twistd forks in between."""
+    if reactor is None:
+        from twisted.internet import reactor
+    settings = options.settings
+    if isinstance(settings, BlobSettings):
+        return Daemon(lambda: _blob_server(settings, reactor))
+    if isinstance(settings, AllSettings):
+        return Daemon(lambda: _all_in_one(settings, reactor))
+    return Daemon(lambda: _api_server(settings, options, reactor))
+
+
+async def replicate_once(options: ReplicateOptions, reporter: IRoundReporter, reactor: Any) -> Round:
+    """Run one round of replication over the servers that the options name."""
+    client = Client(tcp_connector(reactor), reactor)
+    cluster = _remote_cluster(options.topology, client, options.cluster_key)
+    try:
+        return await Replication(cluster, reporter).round()
+    finally:
+        client.close()
+
+
+class Daemon(Stack):
+    """A whole service of sos: what it cannot start with ends the process with one sentence and exit status 1."""
+
+    def privilegedStartService(self) -> None:
+        """Build and prepare all parts. Raises `SystemExit` with the sentence: twistd would print a traceback."""
+        try:
+            super().privilegedStartService()
+        except SOSError as error:
+            raise SystemExit(f"sos: {error}") from None
+
+
+def _blob_server(settings: BlobSettings, reactor: Any) -> Iterator[IService]:
+    for warning in settings.warnings:
+        _log.warn("{warning}", warning=warning)
+    disk = _disk(settings.path, settings.stores, reactor)
+    yield disk
+    root = blob_server_root(disk.store, ClusterGuard(settings.cluster_key), time.time)
+    yield _port("blobs", settings.listen, root, MOST_OBJECT, reactor)
+
+
+def _api_server(settings: ApiSettings, options: Options, reactor: Any) -> Iterator[IService]:
+    client = Client(tcp_connector(reactor), reactor)
+    cluster = _remote_cluster(settings.topology, client, settings.cluster_key)
+    yield Reload(lambda: cluster.change(options.read_topology()), reactor)
+    yield from _api(settings, cluster, reactor)
+
+
+def _all_in_one(settings: AllSettings, reactor: Any) -> Iterator[IService]:
+    disks = {server: _disk(path, settings.stores, reactor) for server, path in settings.path_of.items()}
+    yield from disks.values()
+    cluster = Cluster(settings.api.topology, lambda server: disks[server].store)
+    yield from _api(settings.api, cluster, reactor)
+
+
+def _api(settings: ApiSettings, cluster: Cluster, reactor: Any) -> Iterable[IService]:
+    """Give what an api consists of: replication, and its two ports."""
+    if settings.replicate_every:
+        replication = Replication(cluster, SilentReporter())
+        yield RoundTimer("replication", settings.replicate_every, replication.round, reactor)
+    uploads = Uploads(cluster, HybridClock(time.time), lambda: hashlib.new(settings.hash_name), most=settings.max_upload)
+    yield _port("uploads", settings.upload, upload_root(uploads), settings.max_upload, reactor)
+    cache_control = CACHE_CONTROL if settings.cache_control is None else settings.cache_control
+    downloads = download_root(Downloads(cluster), time.time, cache_control)
+    yield _port("downloads", settings.download, downloads, 0, reactor)
+
+
+def _disk(path: Path, settings: StoreSettings, reactor: Any) -> DiskService:
+    return DiskService(path, settings.reserve, settings.must_exist, time.time, reactor)
+
+
+def _port(what: str, address: ListenAddress, root: Resource, most: int, reactor: Any) -> ListeningService:
+    """Serve a tree of resources; no body on this port has more than `most` bytes."""
+    front = Front(root, reactor, time.time, Limits(largest_body=most))
+    return ListeningService(what, address.address, serverFromString(reactor, address.endpoint), front, reactor)
+
+
+def _remote_cluster(topology: Topology, client: Client, cluster_key: bytes | None) -> Cluster:
+    def store_for(server: Server) -> IBlobStore:
+        return RemoteStore(client, server.url, cluster_key)
+
+    return Cluster(topology, store_for)

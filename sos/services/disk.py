@@ -1,0 +1,68 @@
+"""A store on a disk, with the threads that it needs, from the start of its service to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+
+from sos.services.threads import Threads
+from sos.store.disk import DiskStore
+from sos.store.opening import open_disk_store
+from sos.store.room import Reserve
+
+WRITING_THREADS = 4
+"""Threads that write and hash larger blobs: enough to keep a disk busy, few enough not to starve the reactor's."""
+
+
+class DiskService(Service):
+    """Opens a store when it starts, and closes it when it ends; whoever uses the store has ended by then."""
+
+    def __init__(
+        self, path: Path, reserve: Reserve, must_exist: bool, wall: Callable[[], float], reactor: IReactorFromThreads
+    ) -> None:
+        """Keep the store in a directory; `wall` gives unix seconds."""
+        self._path = path
+        self._reserve = reserve
+        self._must_exist = must_exist
+        self._wall = wall
+        self._writing = Threads(reactor, WRITING_THREADS, f"writing {path}")
+        self._committing = Threads(reactor, 1, f"committing {path}")
+        self._store: DiskStore | None = None
+
+    @property
+    def store(self) -> DiskStore:
+        """The open store."""
+        assert self._store is not None, "it is open from the start of the service on"
+        return self._store
+
+    def privilegedStartService(self) -> None:
+        """Open the store, for what answers to requests is built on it. Raises `StoreRefused`."""
+        super().privilegedStartService()
+        self._store = open_disk_store(
+            self._path,
+            in_thread=self._writing,
+            commit_in_thread=self._committing,
+            wall=self._wall,
+            reserve=self._reserve,
+            must_exist=self._must_exist,
+        )
+
+    def startService(self) -> None:
+        """Let the threads run."""
+        super().startService()
+        self._writing.startService()
+        self._committing.startService()
+
+    def stopService(self) -> Deferred[None]:
+        """Close the store, then end its threads."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._end())
+
+    async def _end(self) -> None:
+        await self.store.close()
+        self._writing.stopService()
+        self._committing.stopService()

@@ -1,0 +1,1 @@
+"""Whole processes on real sockets and files."""

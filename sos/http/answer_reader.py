@@ -55,6 +55,7 @@ class AnswerReader:
         self._left = 0
         self._is_chunked = False
         self._has_excess = False
+        self._keeps_alive = False
         self._framing = 0
         self._parser: Any = None
         self._begin_head()
@@ -86,8 +87,8 @@ class AnswerReader:
 
     def _begin_head(self) -> None:
         self.headers = []
+        self._codings: list[bytes] = []
         self._parser_has_head = False
-        self._keeps_alive = False
         self._head_size = 0
         self._tail = b""
         self._parser = httptools.HttpResponseParser(self)
@@ -142,16 +143,18 @@ class AnswerReader:
 
     def _read_framing(self) -> None:
         """Take the headers that frame the body. The parser has refused both at once, two lengths, and bad digits."""
+        self._keeps_alive = is_newest = self._parser.get_http_version() == "1.1"
         for name, value in self.headers:
             if name == b"content-length":
                 if not value.isdigit():
                     raise AnswerRefused("its answer has a length that is no number")
                 self.length = int(value)
-            elif name == b"transfer-encoding":
-                # The very word, once: what the parser makes of any other spelling is not what RFC 9112 makes of it.
-                if self._is_chunked or value.lower() != b"chunked" or self._parser.get_http_version() == "1.0":
-                    raise AnswerRefused("its answer has a transfer coding other than chunked")
-                self._is_chunked = True
+            elif name == b"connection" and b"close" in map(bytes.strip, value.lower().split(b",")):
+                self._keeps_alive = False
+        # The very word, once, without a space behind it: of any other spelling the parser makes what RFC 9112 does not.
+        if self._codings and ([coding.lower() for coding in self._codings] != [b"chunked"] or not is_newest):
+            raise AnswerRefused("its answer has a transfer coding other than chunked")
+        self._is_chunked = bool(self._codings)
 
     # The body
 
@@ -200,12 +203,14 @@ class AnswerReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header line; what comes behind the body are trailers, which mean nothing to us."""
         if not self.has_head:
-            self.headers.append((name.lower(), value.strip(b" \t")))
+            lower = name.lower()
+            self.headers.append((lower, value.strip(b" \t")))
+            if lower == b"transfer-encoding":
+                self._codings.append(value)
 
     def on_headers_complete(self) -> None:
-        """Ask what the parser forgets at the end of an answer."""
+        """Notice the end of a head."""
         self._parser_has_head = True
-        self._keeps_alive = self._parser.should_keep_alive()
 
     def on_body(self, piece: bytes) -> None:
         """Keep a piece of a chunked body."""

@@ -174,7 +174,9 @@ class Connection(TwistedProtocol):
         kind = Stale if self._was_used and not self._has_heard else ServerUnavailable
         where = "in the middle of its answer" if self._has_heard else "before it answered"
         how = (
-            "it closed the connection" if reason.check(ConnectionDone) else f"the connection broke ({reason.type.__name__})"
+            "it closed the connection"
+            if reason.check(ConnectionDone)
+            else f"the connection broke ({reason.getErrorMessage()})"
         )
         self._end_exchange(Failure(kind(str(self.origin), f"{how} {where}")))
 

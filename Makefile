@@ -1,0 +1,64 @@
+# make run     an api and two stores on this machine, until Ctrl-C
+# make test    all that continuous integration runs
+# make clean   remove what these two have made, but for the stores in data/
+
+PYTHON ?= python3
+VENV ?= .venv
+UPLOAD_PORT ?= 9991
+DOWNLOAD_PORT ?= 9992
+DATA ?= data
+
+BIN = $(VENV)/bin
+# A plain editable install does not show the plugin to twistd; this mode does.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
+
+.PHONY: help run test clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+run: $(VENV)/installed
+	@mkdir -p "$(DATA)"
+	@echo "Uploads:    http://127.0.0.1:$(UPLOAD_PORT)/upload"
+	@echo "Downloads:  http://127.0.0.1:$(DOWNLOAD_PORT)/fetch/ID"
+	@echo "Stores:     $(DATA)/one $(DATA)/two"
+	@echo
+	@echo "Try, in another terminal:"
+	@echo "  curl --data-binary @README.rst http://127.0.0.1:$(UPLOAD_PORT)/upload"
+	@echo "  curl http://127.0.0.1:$(DOWNLOAD_PORT)/fetch/ID"
+	@echo
+	@echo "Ctrl-C ends it."
+	@exec $(BIN)/twistd --nodaemon --pidfile= --umask=077 sos --role=all --store="$(DATA)/one" --store="$(DATA)/two" \
+		--upload-port=$(UPLOAD_PORT) --download-port=$(DOWNLOAD_PORT)
+
+test: $(VENV)/installed-dev
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	@if command -v systemd-analyze >/dev/null; then \
+		echo "systemd-analyze verify systemd/*.service"; systemd-analyze verify systemd/*.service; \
+	else \
+		echo "SKIPPED: the systemd units were not verified, for there is no systemd-analyze here."; \
+	fi
+	$(BIN)/trial --reporter=bwverbose tests
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf $(VENV) build *.egg-info _trial_temp* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "sos needs Python 3.11 or newer; name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment: install its venv package (python3-venv) and try again." >&2; exit 1; }
+
+$(VENV)/installed: $(BIN)/python setup.cfg pyproject.toml
+	@echo "Installing into $(VENV) ..."
+	@$(INSTALL) .
+	@touch $@
+
+$(VENV)/installed-dev: $(BIN)/python setup.cfg pyproject.toml
+	@echo "Installing into $(VENV), with what the tests need ..."
+	@$(INSTALL) '.[dev]'
+	@touch $@ $(VENV)/installed

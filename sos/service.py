@@ -113,7 +113,7 @@ def _api(settings: ApiSettings, cluster: Cluster, reactor: Any) -> Iterable[ISer
     yield _port("uploads", settings.upload, upload_root(uploads), settings.max_upload, reactor)
     cache_control = CACHE_CONTROL if settings.cache_control is None else settings.cache_control
     downloads = download_root(Downloads(cluster), time.time, cache_control)
-    yield _port("downloads", settings.download, downloads, 0, reactor)
+    yield _port("downloads", settings.download, downloads, settings.max_upload, reactor)
 
 
 def _disk(path: Path, settings: StoreSettings, reactor: Any) -> DiskService:

@@ -26,14 +26,14 @@ _NAME_PART = re.compile(r"[a-z0-9]{0,128}")
 _KINDS = {kind.name.lower(): kind for kind in Kind}
 
 
-def blob_server_root(store: ILocalStore, guard: Guard, wall: Callable[[], float]) -> Resource:
-    """Make the root of a blob server's port."""
+def blob_server_root(store: ILocalStore, guard: Guard, wall: Callable[[], float], version: str) -> Resource:
+    """Make the root of a blob server's port; `version` is the program's."""
     return Routes(
         {
             b"alive": AliveResource(),
             b"blob/": BlobResource(store, wall),
             b"blobs": NamesResource(store),
-            b"status": StatusResource(store),
+            b"status": StatusResource(store, version),
         },
         guard,
     )

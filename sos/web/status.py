@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
 from sos.decisions import wire
 from sos.http.request import Request
 from sos.web.resource import AsyncResource, respond_json
@@ -13,16 +11,17 @@ from sos.words.interfaces import ILocalStore
 class StatusResource(AsyncResource):
     """Says what a store holds, how much room it has, and whether it takes writes."""
 
-    def __init__(self, store: ILocalStore) -> None:
-        """Report on a store."""
+    def __init__(self, store: ILocalStore, version: str) -> None:
+        """Report on a store, and name the version of sos."""
         super().__init__()
+        self._version = version
         self._store = store
 
     async def handle_GET(self, request: Request) -> None:
         """Answer without walking anything: the counts are kept with the entries."""
         status = self._store.status()
         shape = {
-            "version": version("sos"),
+            "version": self._version,
             "store": self._store.uuid,
             "blobs": status.blobs,
             "bytes": status.size,

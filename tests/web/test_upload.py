@@ -1,0 +1,116 @@
+"""The upload port, through the front, over memory stores."""
+
+from __future__ import annotations
+
+import hashlib
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from sos.http.bodies import collect
+from sos.usecases.uploads import Uploads
+from sos.web.upload import upload_root
+from sos.words.blob import BlobID
+from sos.words.errors import ServerUnavailable, StoreFull
+from sos.words.interfaces import IBlobStore
+from tests.support import success_of
+from tests.usecases.cluster_of import Flaky, clock, cluster_of, memory_store
+from tests.web.browser import Browser
+
+HELLO = BlobID(hashlib.sha1(b"hello").hexdigest())
+
+
+def browser_of(store: IBlobStore) -> Browser:
+    """Make a client of an api over one store, which takes uploads of 1,000 bytes."""
+    return Browser(upload_root(Uploads(cluster_of(one={"a": store}), clock(), hashlib.sha1, 1000)))
+
+
+class UploadTests(SynchronousTestCase):
+    """An api over one empty store."""
+
+    def setUp(self) -> None:
+        """Make it."""
+        self.store = memory_store()
+        self.browser = browser_of(self.store)
+
+    def test_the_answer_names_the_object_and_counts_its_copies(self) -> None:
+        """The fields of the ancestor, and one more."""
+        answer = self.browser.ask("POST", "/upload", {}, b"hello")
+        self.assertEqual((answer.status, answer.headers["content-type"]), (200, "application/json"))
+        self.assertEqual(answer.json, {"id": HELLO, "size": 5, "status": "OK", "copies": 1})
+
+    def test_a_form_a_gzip_and_a_multipart_are_opaque_bytes(self) -> None:
+        """Torture H51 and H52: kept as they came, whatever their headers say."""
+        for number, headers in enumerate(
+            (
+                {"Content-Type": "application/x-www-form-urlencoded"},
+                {"Content-Type": "multipart/form-data; boundary=x"},
+                {"Content-Encoding": "gzip"},
+            )
+        ):
+            payload = b"a=%d&b=%%00&c" % number
+            answer = self.browser.ask("POST", "/upload", headers, payload)
+            self.assertEqual(answer.json["id"], hashlib.sha1(payload).hexdigest())
+            kept = success_of(self.store.fetch(BlobID(answer.json["id"])))
+            self.assertEqual(success_of(collect(kept.body, 100)), payload)
+
+    def test_metadata_is_kept_byte_for_byte_but_not_what_a_proxy_added(self) -> None:
+        """Torture H18, H21 and H56."""
+        sent = {
+            "X-Orig-Filename": "caf\xe9.jpg",
+            "X-MIME-Type": "image/jpeg",
+            "X-Forwarded-For": "10.0.0.1",
+            "X-Real-IP": "10.0.0.1",
+            "X-Request-ID": "7",
+            "X_Mime_Type": "text/html",
+            "Authorization": "Basic x",
+        }
+        self.assertEqual(self.browser.ask("POST", "/upload", sent, b"hello").status, 200)
+        kept = dict(success_of(self.store.stat(HELLO)).metadata.pairs)
+        self.assertEqual(kept, {b"x-orig-filename": b"caf\xe9.jpg", b"x-mime-type": b"image/jpeg"})
+
+    def test_an_internal_header_is_refused(self) -> None:
+        """Whoever is outside steers nothing."""
+        for name in ("X-Sos-Version", "X-SOS-Kind", "x-sos-anything"):
+            self.assertEqual(self.browser.ask("POST", "/upload", {name: "1"}, b"hello").status, 400)
+        self.assertEqual(success_of(self.store.enumerate()), [])
+
+    def test_too_large_is_413_before_100_continue(self) -> None:
+        """A client that asks first is told so before it sends anything; one that does not, too."""
+        asks = b"POST /upload HTTP/1.1\r\nHost: sos\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n\r\n"
+        self.assertEqual(self.browser.ask_raw(asks).status, 413)
+        self.assertEqual(self.browser.ask("POST", "/upload", {}, b"x" * 1001).status, 413)
+        chunked = (
+            b"POST /upload HTTP/1.1\r\nHost: sos\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n"
+            + b"x" * 1001
+            + b"\r\n0\r\n\r\n"
+        )
+        self.assertEqual(self.browser.ask_raw(chunked).status, 413)
+        self.assertEqual(self.browser.ask("POST", "/upload", {}, b"x" * 1000).status, 200)
+
+    def test_an_empty_object_is_an_object(self) -> None:
+        """Torture H45."""
+        answer = self.browser.ask("POST", "/upload")
+        self.assertEqual((answer.status, answer.json["size"]), (200, 0))
+        self.assertEqual(answer.json["id"], hashlib.sha1(b"").hexdigest())
+
+    def test_a_member_that_cannot_is_503_and_a_full_one_507(self) -> None:
+        """With a sentence, with Retry-After, and without the name of any server."""
+        for error, status in ((ServerUnavailable("http://a:3001", "refused"), 503), (StoreFull("full"), 507)):
+            answer = browser_of(Flaky(self.store, always=error)).ask("POST", "/upload", {}, b"hello")
+            self.assertEqual((answer.status, answer.headers["retry-after"]), (status, "5"))
+            self.assertNotIn("3001", answer.json["error"])
+
+    def test_only_post_is_for_upload_and_only_upload_is_here(self) -> None:
+        """Torture H50."""
+        answer = self.browser.ask("GET", "/upload")
+        self.assertEqual((answer.status, answer.headers["allow"]), (405, "POST"))
+        self.assertEqual(self.browser.ask("PUT", "/upload").status, 405)
+        for path in ("/", "/upload/", "/upload/abc", "/uploads", "/fetch/abc", "/blobs", "/%75pload"):
+            self.assertEqual(self.browser.ask("POST", path).status, 404, path)
+
+    def test_a_fault_of_ours_is_500_without_a_word_of_what_it_was(self) -> None:
+        """S10: the log has the traceback, the client has a sentence."""
+        answer = browser_of(Flaky(self.store, always=ValueError("secret path"))).ask("POST", "/upload", {}, b"hello")
+        self.assertEqual(answer.status, 500)
+        self.assertNotIn(b"secret", answer.body)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)

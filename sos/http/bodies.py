@@ -137,11 +137,13 @@ class BytesBody(PushedBody):
     def __init__(self, *pieces: bytes) -> None:
         """Make a body of the pieces, in their order; empty ones are left out."""
         super().__init__(sum(map(len, pieces)))
-        self._pieces = iter([piece for piece in pieces if piece])
+        self.pieces = [piece for piece in pieces if piece]
+        """All of them: who has a body of bytes can have another."""
+        self._left = iter(self.pieces)
 
     def next_piece(self) -> bytes:
         """Give the next piece as it came."""
-        return next(self._pieces, b"")
+        return next(self._left, b"")
 
 
 class FileBody(PushedBody):

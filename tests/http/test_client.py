@@ -122,7 +122,8 @@ class BadAnswers(ClientTestCase):
     def all_of(self, asking: Deferred[Answer]) -> Deferred[Any]:
         """Give what fires when the body was poured, where there is one, and else when the request failed."""
         if asking.called and isinstance(asking.result, Answer):
-            return self.successResultOf(asking).body.startProducing(ScriptedConsumer())
+            pouring: Deferred[Any] = self.successResultOf(asking).body.startProducing(ScriptedConsumer())
+            return pouring
         return asking
 
     def test_what_no_blob_server_sends_fails_the_request(self) -> None:

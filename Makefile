@@ -41,7 +41,7 @@ test: $(VENV)/installed-dev
 	else \
 		echo "SKIPPED: the systemd units were not verified, for there is no systemd-analyze here."; \
 	fi
-	$(BIN)/trial --reporter=bwverbose tests
+	$(BIN)/trial --reporter=text tests
 	$(BIN)/python -m pytest
 
 clean:

@@ -92,8 +92,8 @@ class BlobSettings:
         if not self.listen.is_open or self.cluster_key is not None:
             return ()
         return (
-            f"The blob server at {self.listen.address} can be reached from other hosts without a cluster key: "
-            "whoever can connect reads and adds blobs. Set --cluster-key-file, or let a firewall admit only the apis.",
+            f"The blob server at {self.listen.address} has no cluster key: whoever can connect reads and adds blobs, and "
+            "an api on another host is refused. Give --cluster-key-file to both.",
         )
 
 

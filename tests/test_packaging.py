@@ -6,11 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 HOME = Path(__file__).parent.parent
+NEEDED_SETUPTOOLS = 77
 PARTS = ("setup.cfg", "pyproject.toml", "README.rst", "LICENSE")
 
 FIND_PLUGIN = """
@@ -24,6 +26,12 @@ for found in getPlugins(IServiceMaker):
 pytestmark = pytest.mark.slow
 
 
+def build_here() -> list[str]:
+    """Build with the setuptools that is installed, if it is new enough: that needs no network."""
+    has_tools = int(metadata.version("setuptools").split(".")[0]) >= NEEDED_SETUPTOOLS
+    return ["--no-build-isolation"] if has_tools else []
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install a copy of the source, so that the build leaves nothing in the checkout."""
@@ -32,7 +40,18 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(HOME / part, source)
     for package in ("sos", "twisted"):
         shutil.copytree(HOME / package, source / package, ignore=shutil.ignore_patterns("__pycache__", "dropin.cache"))
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), str(source)]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--target",
+        str(target),
+        *build_here(),
+        str(source),
+    ]
     subprocess.run(pip, check=True, timeout=300)
     return target
 

@@ -218,12 +218,15 @@ class Stage:
 
     # Writing
 
-    def _write_if_due(self) -> None:
-        if self._waiting > SMALL and not self._is_writing:
+    def _write_if_due(self) -> bool:
+        """Have a thread write what waits, if it is much and no thread writes already; say whether one was asked."""
+        is_due = self._waiting > SMALL and not self._is_writing
+        if is_due:
             self._is_writing = True
             if self._producer is not None:
                 self._producer.pauseProducing()
             Deferred.fromCoroutine(self._write_out(self._taken()))
+        return is_due
 
     def _taken(self) -> bytes:
         pieces, self._pieces, self._waiting = self._pieces, [], 0
@@ -246,12 +249,11 @@ class Stage:
         self._go_on()
 
     def _go_on(self) -> None:
-        if self.state is State.RECEIVING and self._error is None:
-            self._write_if_due()  # more came, from a producer that did not heed the pause at once
-        if self._is_writing:
-            return
-        if self._when_written is not None:
-            self._when_written.callback(None)
+        if self.state is State.RECEIVING and self._error is None and self._write_if_due():
+            return  # more came, from a producer that did not heed the pause at once
+        when_written, self._when_written = self._when_written, None
+        if when_written is not None:
+            when_written.callback(None)
         elif self._producer is not None and self._error is None:
             self._producer.resumeProducing()
 

@@ -1,0 +1,115 @@
+"""Arriving bytes: in order, off the reactor's thread when they are many, and never many of them in memory."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+
+from sos.http.bodies import PIECE, collect
+from sos.words.blob import BlobID, Entry, Version
+from sos.words.errors import StoreFull
+from tests.contracts.test_blobstore import WatchedBody
+from tests.store.faults import Bench
+from tests.store.test_commits import HeldThread
+from tests.support import failure_of, success_of
+
+ENTRY = Entry(id=BlobID("abc"), version=Version(1))
+
+
+class PushingBody(WatchedBody):
+    """A body that notes how it is steered."""
+
+    is_paused = False
+
+    def pauseProducing(self) -> None:
+        """Note it."""
+        self.is_paused = True
+
+    def resumeProducing(self) -> None:
+        """Note it."""
+        self.is_paused = False
+
+
+def test_the_producer_is_paused_while_bytes_are_written(bench: Bench) -> None:
+    """64 KiB wait at most; when a thread has written them, the producer goes on."""
+    thread = HeldThread()
+    store = bench.open(in_thread=thread)
+    body = PushingBody()
+    receiving = Deferred.fromCoroutine(store.receive(ENTRY, body))
+    body.write(b"a" * PIECE)
+    assert not body.is_paused and thread.waiting == 0
+    body.write(b"b")
+    assert body.is_paused and thread.waiting == 1
+    thread.run()
+    assert not body.is_paused
+    body.done.callback(None)
+    thread.run_all()
+    assert success_of(receiving).entry.size == PIECE + 1
+    success_of(store.close())
+
+
+def test_bytes_of_a_producer_that_does_not_pause_keep_their_order(bench: Bench) -> None:
+    """One write at a time: what comes meanwhile waits for the next."""
+    thread = HeldThread()
+    store = bench.open(in_thread=thread)
+    body = PushingBody()
+    receiving = Deferred.fromCoroutine(store.receive(ENTRY, body))
+    pieces = [bytes([number]) * 50_000 for number in range(9)]
+    for piece in pieces:
+        body.write(piece)
+        assert thread.waiting <= 1
+    body.done.callback(None)
+    thread.run_all()
+    assert success_of(receiving).entry.size == 450_000
+    assert success_of(collect(success_of(store.fetch(ENTRY.id)).body, 10**6)) == b"".join(pieces)
+    success_of(store.close())
+
+
+def test_a_file_is_not_closed_under_a_thread_that_writes_it(bench: Bench) -> None:
+    """Its descriptor could be somebody else's by then."""
+    thread = HeldThread()
+    store = bench.open(in_thread=thread)
+    body = PushingBody()
+    receiving: Deferred[object] = Deferred.fromCoroutine(store.receive(ENTRY, body))
+    body.write(b"a" * 100_000)
+    assert thread.waiting == 1
+    receiving.cancel()
+    failure_of(receiving)
+    assert body.is_stopped and thread.waiting == 1
+    closing = Deferred.fromCoroutine(store.close())
+    thread.run()
+    assert len(bench.files("staging")) == 1 and not closing.called
+    thread.run_all()
+    assert bench.files("staging") == []
+    assert closing.called
+
+
+def test_a_client_that_leaves_while_the_last_bytes_are_written_leaves_nothing(bench: Bench) -> None:
+    """The body has ended, the commit has not begun: it is still only receiving."""
+    thread = HeldThread()
+    store = bench.open(in_thread=thread)
+    body = PushingBody()
+    receiving: Deferred[object] = Deferred.fromCoroutine(store.receive(ENTRY, body))
+    body.write(b"a" * 100_000)
+    body.done.callback(None)
+    receiving.cancel()
+    failure_of(receiving)
+    thread.run_all()
+    assert bench.files("staging") == []
+    assert success_of(store.enumerate()) == []
+    success_of(store.close())
+
+
+def test_a_disk_that_fills_up_stops_the_body(bench: Bench) -> None:
+    """It learns so while it sends, not at its end."""
+    thread = HeldThread()
+    store = bench.open(in_thread=thread)
+    body = PushingBody()
+    receiving: Deferred[object] = Deferred.fromCoroutine(store.receive(ENTRY, body))
+    body.write(b"a" * 100_000)
+    bench.fs.failing["write"] = 28
+    thread.run()
+    assert body.is_stopped
+    assert isinstance(failure_of(receiving), StoreFull)
+    thread.run_all()
+    assert bench.files("staging") == []
+    success_of(store.close())

@@ -22,7 +22,7 @@ from sos.http.client import Client
 from sos.http.front import Front
 from sos.http.limits import Limits
 from sos.http.origins import tcp_connector
-from sos.options import Options
+from sos.options import Options, installed_version
 from sos.remote import RemoteStore
 from sos.services.disk import DiskService
 from sos.services.listener import ListeningService
@@ -86,7 +86,7 @@ def _blob_server(settings: BlobSettings, reactor: Any) -> Iterator[IService]:
         _log.warn("{warning}", warning=warning)
     disk = _disk(settings.path, settings.stores, reactor)
     yield disk
-    root = blob_server_root(disk.store, ClusterGuard(settings.cluster_key), time.time)
+    root = blob_server_root(disk.store, ClusterGuard(settings.cluster_key), time.time, installed_version())
     yield _port("blobs", settings.listen, root, MOST_OBJECT, reactor)
 
 
@@ -122,7 +122,7 @@ def _disk(path: Path, settings: StoreSettings, reactor: Any) -> DiskService:
 
 def _port(what: str, address: ListenAddress, root: Resource, most: int, reactor: Any) -> ListeningService:
     """Serve a tree of resources; no body on this port has more than `most` bytes."""
-    front = Front(root, reactor, time.time, Limits(largest_body=most))
+    front = Front(root, reactor, time.time, Limits(most_body=most))
     return ListeningService(what, address.address, serverFromString(reactor, address.endpoint), front, reactor)
 
 

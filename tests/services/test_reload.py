@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import signal
+from types import SimpleNamespace
 from typing import Any
 
-from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -20,8 +20,9 @@ class ReloadTests(SynchronousTestCase):
         """Stand in for the operating system."""
         self.handlers: dict[int, Any] = {signal.SIGHUP: "the one before"}
         self.events: list[dict[str, Any]] = []
-        globalLogPublisher.addObserver(self.events.append)
-        self.addCleanup(globalLogPublisher.removeObserver, self.events.append)
+        observer: Any = self.events.append
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
 
     def install(self, number: int, handler: Any) -> Any:
         """Be `signal.signal`."""
@@ -30,8 +31,7 @@ class ReloadTests(SynchronousTestCase):
 
     def reload_with(self, reload: Any) -> Reload:
         """Make the service and start it."""
-        reactor = MemoryReactorClock()
-        reactor.callFromThread = lambda call: call()  # type: ignore[method-assign]
+        reactor: Any = SimpleNamespace(callFromThread=lambda call: call())
         service = Reload(reload, reactor, self.install)
         service.startService()
         return service

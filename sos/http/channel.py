@@ -8,15 +8,12 @@ calls whom: each event changes the state and calls the loop, which does nothing 
 
 from __future__ import annotations
 
-from copy import copy
 from typing import Any
-from typing import Protocol as TypingProtocol
 
 from twisted.internet.interfaces import (
     IAddress,
     IHalfCloseableProtocol,
     IPushProducer,
-    IReactorTime,
     ISSLTransport,
 )
 from twisted.internet.protocol import Protocol
@@ -24,33 +21,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sos.http import outgoing
+from sos.http.arrival import Arrival
+from sos.http.channel_owner import ChannelOwner
 from sos.http.deadline import Deadline
-from sos.http.framing import Chunked, Counted, Framing
-from sos.http.head import CHUNKED, Head, Refused
+from sos.http.head import Head, Refused
 from sos.http.head_reader import HeadReader
-from sos.http.limits import Limits
 from sos.http.progress import Progress
 from sos.http.request import Request, is_loopback
-from sos.http.request_body import RequestBody
 from sos.words.errors import BadInput, BlobTooLarge, BlobTruncated, SOSError
-
-
-class ChannelOwner(TypingProtocol):
-    """What a connection needs of the front that it belongs to."""
-
-    clock: IReactorTime
-    limits: Limits
-    stamp: outgoing.Stamp
-    is_draining: bool
-
-    def dispatch(self, request: Request) -> None:
-        """Answer a request, now or later."""
-
-    def answered(self, request: Request) -> None:
-        """Note that an answer has ended."""
-
-    def closed(self, channel: Channel) -> None:
-        """Note that a connection is gone."""
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
@@ -77,9 +55,7 @@ class Channel(Protocol):
         self._reader: HeadReader | None = None
         self._is_head_timed = True  # the first head's deadline runs from the connection
         self._request: Request | None = None
-        self._framing: Framing | None = None  # of a body that has not arrived whole
-        self._body: RequestBody | None = None
-        self._body_bytes = 0  # since the rate was last looked at
+        self._arrival: Arrival | None = None  # of a body that is not all here
         self._is_body_timed = False
         self._is_advancing = False
         self._is_reading = True
@@ -174,11 +150,11 @@ class Channel(Protocol):
         """Whether the connection survives the answer that begins now: a rest of the body must have arrived already."""
         if not request.head.is_persistent or self.front.is_draining:
             return False
-        if self._framing is None:
+        if self._arrival is None:
             return True
-        if self._body is None or self._body.is_wanted or request.head.expects_continue:
+        if self._arrival.is_wanted or request.head.expects_continue:
             return False
-        return self._rest_behind_body() is not None
+        return self._arrival.rest_behind(self._buffer) is not None
 
     def answer_finished(self, request: Request) -> None:
         """Go on with the next request, or close."""
@@ -193,8 +169,7 @@ class Channel(Protocol):
 
     def body_changed(self) -> None:
         """Look again what the body wants."""
-        body = self._body
-        if body is not None and body.is_wanted and self._framing is not None:
+        if self._arrival is not None and self._arrival.is_wanted:
             self._invite()
             self._time_body()
         elif self._is_body_timed:
@@ -215,18 +190,7 @@ class Channel(Protocol):
 
     def refuse(self, refused: Refused) -> None:
         """Say what is wrong with the client's bytes, and read no more of them."""
-        headers, body = outgoing.error_parts(refused.sentence)
-        self._wire.write(
-            b"%b%b%bContent-Length: %d\r\n%b\r\n%b"
-            % (
-                outgoing.status_line(refused.status),
-                self.stamp.lines(),
-                outgoing.header_lines([*refused.headers, *headers]),
-                len(body),
-                outgoing.CLOSE,
-                body,
-            )
-        )
+        self._wire.write(outgoing.refusal(self.stamp, refused.status, refused.headers, refused.sentence))
         self._close(may_come_more=True)
 
     # The loop
@@ -248,10 +212,10 @@ class Channel(Protocol):
         """Take the next thing from the buffer; say whether there was one."""
         if self._is_closing:
             self._buffer = b""
-        elif self._framing is not None:
-            if self._body is None or not self._body.is_wanted:
+        elif self._arrival is not None:
+            if not self._arrival.is_wanted:
                 return False
-            self._read_body(self._framing, self._body)
+            self._read_body(self._arrival)
         elif self._request is not None or self.is_clogged:
             return False
         else:
@@ -261,8 +225,7 @@ class Channel(Protocol):
     def _regulate(self) -> None:
         """Pause the transport while what it would bring has to wait."""
         wants = self._is_closing or (
-            len(self._buffer) < self.limits.read_ahead
-            and not (self._framing is not None and self._body is not None and self._body.is_paused)
+            len(self._buffer) < self.limits.read_ahead and not (self._arrival is not None and self._arrival.is_paused)
         )
         if wants != self._is_reading and not self._has_peer_ended:
             self._is_reading = wants
@@ -293,34 +256,29 @@ class Channel(Protocol):
         self._deadline.clear()
         self._request = request = Request(self, head)
         if head.length:
-            self._framing = Chunked(self.limits) if head.length == CHUNKED else Counted(head.length)
-            self._body = request.body
+            self._arrival = Arrival(request.body, head.length, self.limits)
         self.front.dispatch(request)
 
-    def _read_body(self, framing: Framing, body: RequestBody) -> None:
+    def _read_body(self, arrival: Arrival) -> None:
         arrived, self._buffer = self._buffer, b""
         try:
-            data, self._buffer = framing.feed(arrived)
+            data, self._buffer = arrival.cut(arrived)
         except BlobTooLarge as error:
             self._fail_body(error, 413)
             return
         except BadInput as error:
             self._fail_body(error, 400)
             return
-        self._body_bytes += len(data)
-        if framing.is_complete:
-            self._framing = None
+        if arrival.is_complete:
+            self._arrival = None
             self._untime_body()
-        if data:
-            body.deliver(data)
-        if framing.is_complete:
-            body.complete()
+        arrival.deliver(data)
 
     def _end_with_peer(self) -> None:
         """Do what has to be done when the client's last byte was taken from the buffer."""
         if self._buffer:
             return
-        if self._framing is not None:
+        if self._arrival is not None:
             self._fail_body(BlobTruncated("The body ended before it was complete."), 400)
         elif self._request is None:
             self._close()
@@ -329,27 +287,17 @@ class Channel(Protocol):
 
     def _skip_body(self) -> bool:
         """Leave out a body that its request did not need; say whether that could be done."""
-        if self._framing is not None:
-            rest = self._rest_behind_body()
-            if rest is None:
-                return False
-            self._framing = None
-            self._buffer = rest
-        body, self._body = self._body, None
-        if body is not None:
-            body.fail(BlobTruncated("The request was answered before its body was read."))
+        arrival, self._arrival = self._arrival, None
+        if arrival is None:
+            return True
+        rest = arrival.rest_behind(self._buffer)
+        if rest is None:
+            self._arrival = arrival
+            return False
+        self._buffer = rest
+        self._untime_body()
+        arrival.give_up()
         return True
-
-    def _rest_behind_body(self) -> bytes | None:
-        """Give what is behind the body, if all of that is here; it is only looked at, for it may still be read."""
-        framing = copy(self._framing)
-        if framing is None:
-            return None
-        try:
-            _, rest = framing.feed(self._buffer)
-        except SOSError:
-            return None
-        return rest if framing.is_complete else None
 
     def _invite(self) -> None:
         """Tell a client to send the body that it announced, once somebody wants it (torture H24)."""
@@ -361,10 +309,9 @@ class Channel(Protocol):
 
     def _time_body(self) -> None:
         """Begin to measure how fast the body comes."""
-        body = self._body
-        if self._framing is not None and body is not None and body.is_wanted and not self.is_clogged:
+        if self._arrival is not None and self._arrival.is_wanted and not self.is_clogged:
             self._is_body_timed = True
-            self._body_bytes = 0
+            self._arrival.begin_period()
             self._deadline.set(self.limits.body_rate_seconds, self._check_rate)
 
     def _untime_body(self) -> None:
@@ -373,7 +320,7 @@ class Channel(Protocol):
             self._deadline.clear()
 
     def _check_rate(self) -> None:
-        if self._body_bytes < self.limits.body_rate * self.limits.body_rate_seconds:
+        if self._arrival is not None and self._arrival.is_slow:
             self._fail_body(BlobTruncated("The body came too slowly."), 408)
         else:
             self._time_body()
@@ -393,12 +340,11 @@ class Channel(Protocol):
     def _take_away(self, error: Exception, reason: Failure | None) -> None:
         """Take the open request from its handler. The body fails first, so that the handler learns why."""
         request, self._request = self._request, None
-        body, self._body = self._body, None
-        self._framing = None
+        arrival, self._arrival = self._arrival, None
         if request is not None:
             request.leave(reason or Failure(error))
-        if body is not None:
-            body.fail(error)
+        if arrival is not None:
+            arrival.give_up(error)
         if request is not None:
             request.stop()
             self.front.answered(request)
@@ -414,7 +360,7 @@ class Channel(Protocol):
         if self._is_closing:
             return
         self._is_closing = True
-        may_come_more = may_come_more or self._framing is not None or bool(self._buffer)
+        may_come_more = may_come_more or self._arrival is not None or bool(self._buffer)
         self._take_away(BlobTruncated("The request was answered before its body was read."), None)
         self._buffer = b""
         transport = self._wire

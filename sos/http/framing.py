@@ -166,8 +166,8 @@ class Chunked:
 
     def _announce(self, size: int) -> None:
         self._announced += size
-        if self._announced > self._limits.largest_body:
-            raise BlobTooLarge(f"A body has at most {self._limits.largest_body} bytes here.")
+        if self._announced > self._limits.most_body:
+            raise BlobTooLarge(f"A body has at most {self._limits.most_body} bytes here.")
 
     def _check_begun(self, data: bytes, at: int) -> None:
         """Refuse the begin of a size line that cannot become one."""

@@ -167,8 +167,8 @@ def _declared_length(declared: bytes, limits: Limits) -> int:
     if not declared.isdigit() or len(declared) > _MOST_DIGITS:
         raise Refused(400, "Content-Length is a decimal number.")
     length = int(declared)
-    if length > limits.largest_body:
-        raise Refused(413, f"A body has at most {limits.largest_body} bytes here.")
+    if length > limits.most_body:
+        raise Refused(413, f"A body has at most {limits.most_body} bytes here.")
     return length
 
 

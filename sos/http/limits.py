@@ -21,7 +21,7 @@ class Limits:
     target_bytes: int = 8 * _KIB
     """The target in the request line: 414 beyond (torture H5)."""
 
-    largest_body: int = 1024 * 1024 * _MIB
+    most_body: int = 1024 * 1024 * _MIB
     """The longest body: 413 beyond. A front says its own; this is the design's ``--max-object`` of 1 TiB."""
 
     collected_body: int = _MIB

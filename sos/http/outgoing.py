@@ -61,3 +61,16 @@ def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 def error_parts(sentence: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
     """Give headers and body of an answer that says what went wrong."""
     return [(b"Content-Type", JSON_TYPE)], json_bytes({"error": sentence})
+
+
+def refusal(stamp: Stamp, status: int, headers: Iterable[tuple[bytes, bytes]], sentence: str) -> bytes:
+    """Give a whole answer to something that is no request; nothing is read behind it."""
+    more, body = error_parts(sentence)
+    return b"%b%b%bContent-Length: %d\r\n%b\r\n%b" % (
+        status_line(status),
+        stamp.lines(),
+        header_lines([*headers, *more]),
+        len(body),
+        CLOSE,
+        body,
+    )

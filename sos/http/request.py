@@ -252,6 +252,8 @@ class Request(StockRequest):
         """Answer as a stock resource does that returned its whole body."""
         if self._stage is not _Stage.FRESH:
             raise RuntimeError("A resource wrote an answer and returned another.")
+        if not isinstance(body, bytes):
+            raise TypeError("A resource returns bytes or NOT_DONE_YET.")
         self._begin_as_set(len(body))
         if body:
             self.write(body)

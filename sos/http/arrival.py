@@ -1,0 +1,77 @@
+"""The arrival of one request's body: its framing, its stream, and how fast it comes."""
+
+from __future__ import annotations
+
+from copy import copy
+
+from sos.http.framing import Chunked, Counted, Framing
+from sos.http.head import CHUNKED
+from sos.http.limits import Limits
+from sos.http.request_body import RequestBody
+from sos.words.errors import BlobTruncated, SOSError
+
+
+class Arrival:
+    """A body that has not arrived whole. The connection keeps it until it has, or until nobody wants it any more."""
+
+    __slots__ = ("_body", "_framing", "_limits", "_received")
+
+    def __init__(self, body: RequestBody, length: int, limits: Limits) -> None:
+        """Bring `length` bytes, or a chunked body, to `body`."""
+        self._body = body
+        self._limits = limits
+        self._framing: Framing = Chunked(limits) if length == CHUNKED else Counted(length)
+        self._received = 0
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether bytes may be taken now."""
+        return self._body.is_wanted
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether whoever reads the body has enough for now."""
+        return self._body.is_paused
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all bytes are here."""
+        return self._framing.is_complete
+
+    def cut(self, arrived: bytes) -> tuple[bytes, bytes]:
+        """Give the body's bytes among those that arrived, and what is behind the body.
+
+        Raises `BadInput` and `BlobTooLarge`.
+        """
+        data, rest = self._framing.feed(arrived)
+        self._received += len(data)
+        return data, rest
+
+    def deliver(self, data: bytes) -> None:
+        """Hand over what was cut."""
+        if data:
+            self._body.deliver(data)
+        if self._framing.is_complete:
+            self._body.complete()
+
+    def rest_behind(self, arrived: bytes) -> bytes | None:
+        """Give what is behind the body, if all of that is here; it is only looked at, for it may still be read."""
+        try:
+            framing = copy(self._framing)
+            _, rest = framing.feed(arrived)
+        except SOSError:
+            return None
+        return rest if framing.is_complete else None
+
+    def give_up(self, error: Exception | None = None) -> None:
+        """Say that the rest will not come."""
+        self._body.fail(error or BlobTruncated("The request was answered before its body was read."))
+
+    def begin_period(self) -> None:
+        """Count the bytes of the next `Limits.body_rate_seconds`."""
+        self._received = 0
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether too few bytes came in the period that ends now."""
+        return self._received < self._limits.body_rate * self._limits.body_rate_seconds

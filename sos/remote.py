@@ -28,7 +28,7 @@ from sos.http.client import Client
 from sos.http.cut_body import CutBody
 from sos.http.origins import Origin
 from sos.words.blob import BlobID, Entry, Kind, Span
-from sos.words.errors import BadInput, BlobTooLarge, RangeNotSatisfiable, ServerUnavailable, SOSError
+from sos.words.errors import BadInput, BlobTooLarge, DigestMismatch, RangeNotSatisfiable, ServerUnavailable, SOSError
 from sos.words.interfaces import IBlobStore, IBodySource, OpenBlob, Received
 from sos.words.versions import LARGEST
 
@@ -77,6 +77,7 @@ class RemoteStore:
 
     async def receive(self, entry: Entry, body: IBodyProducer) -> Received:
         """Send a blob; see `IBlobReceiver`. A body whose bytes are in memory can be sent again, should it have to be."""
+        length = _length_of(entry, body)
         headers = [*wire.internal_headers(entry), *entry.metadata.pairs]
         source: IBodySource | None = BytesSource(body.pieces) if isinstance(body, BytesBody) else None
         answer = await self._client.request(
@@ -86,7 +87,7 @@ class RemoteStore:
             [*self._headers, *headers],
             source=source,
             body=None if source is not None else body,
-            length=entry.size,
+            length=length,
         )
         await self._expect_200(answer, entry.id)
         if answer.was_early:
@@ -196,6 +197,20 @@ class RemoteStore:
         if _STORE_UUID.fullmatch(raw) is None:
             raise ServerUnavailable(self.server, "it gives its store a name that is no UUID")
         return raw.decode("ascii")
+
+
+def _length_of(entry: Entry, body: IBodyProducer) -> int | None:
+    """Give the number of bytes that are to be sent. Raises, and stops the body, where it is clear that they are wrong."""
+    length = body.length if isinstance(body.length, int) else None
+    try:
+        if not entry.is_live:
+            raise BadInput("A tombstone comes without bytes.")
+        if None not in (length, entry.size) and length != entry.size:
+            raise DigestMismatch(f"The body has {length} bytes, and {entry.size} were declared.")
+    except BadInput:
+        body.stopProducing()
+        raise
+    return entry.size if length is None else length
 
 
 def _is_ours(answer: Answer) -> bool:

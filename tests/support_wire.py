@@ -1,9 +1,8 @@
 """A network in memory: real protocols on both sides, no sockets, no reactor, and everything within one call.
 
 Bytes that a protocol writes wait in a queue. The outermost call that wrote moves them, piece by piece, until everything is
-quiet; whatever is written meanwhile is moved by that same loop. So no protocol is ever called from within its own write,
-as none is by a reactor. While a producer is registered its transport is not pumped before the producer is done, or
-has filled the buffer: that is when a reactor would come to it.
+quiet; whatever is written meanwhile is moved by that same loop. So protocols do not call each other ever deeper. The one
+thing that no reactor does is this: the outermost write of all may be answered before it returns.
 """
 
 from __future__ import annotations
@@ -97,8 +96,7 @@ class MemoryTransport:
         if self.producer is not None and self._is_streaming and self._size > BUFFER and not self._is_producer_paused:
             self._is_producer_paused = True
             self.producer.pauseProducing()
-        if self.producer is None:
-            self._network.pump()
+        self._network.pump()
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         """Queue pieces for the peer."""

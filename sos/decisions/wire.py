@@ -55,7 +55,8 @@ ALIVE = b"/alive"
 MOST_JSON = 64 * 1024
 """Bytes of JSON read from a peer: ours are under 300, and a hostile one must cost little to refuse (torture, B6)."""
 
-_NOT_KEPT = frozenset({b"x-real-ip", b"x-request-id"})
+_NOT_KEPT = frozenset({b"x-real-ip", b"x-request-id", b"x-content-type-options"})
+"""What a proxy adds to requests, and what our front adds to every answer: kept, it would come back as metadata."""
 _NOT_KEPT_PREFIX = b"x-forwarded-"
 
 _STATUSES: Sequence[tuple[type[SOSError], int]] = (
@@ -172,7 +173,7 @@ def http_date(seconds: int) -> bytes:
 
 def json_bytes(shape: Any) -> bytes:
     """Write a JSON body."""
-    return json.dumps(shape).encode("ascii") + b"\n"
+    return json.dumps(shape, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def stored_json(blob_id: BlobID, size: int, **more: int) -> bytes:

@@ -66,7 +66,7 @@ class Client:
         """Send a request, and give the answer as soon as its head is there; the caller pours or stops its body.
 
         The request's body comes from a `source`, and may then be sent again; or it is a `body`, which is used once, and
-        stopped where it is not used. Its length is what they say, or else `length`; where nobody says, it goes out in
+        stopped where it is not used. Its length is `length`, or else what they say; where nobody says, it goes out in
         chunks. `first_byte` replaces the deadline of that name. Cancelling drops the connection.
 
         Raises `ServerUnavailable`, `BadInput` for what cannot be put into a head, and whatever the body raises.
@@ -101,9 +101,9 @@ class Client:
 
 
 def _length_of(source: IBodySource | None, body: IBodyProducer | None, length: int | None) -> int | None:
-    if source is not None and source.size is not None:
+    if length is None and source is not None:
         return source.size
-    return body.length if body is not None and isinstance(body.length, int) else length
+    return body.length if length is None and body is not None and isinstance(body.length, int) else length
 
 
 def _framing_of(method: bytes, outgoing: Outgoing) -> bytes:

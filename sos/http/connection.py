@@ -127,13 +127,9 @@ class Connection(TwistedProtocol):
 
     def drop(self) -> None:
         """Close at once: nothing that may still come is wanted."""
-        if self._is_dropped:
-            return
-        self._home.forget(self)
-        self._is_dropped = True
-        self._watch.end()
-        self._stop_sending()
-        self._transport.abortConnection()
+        if not self._is_dropped:
+            self._retire()
+            self._transport.abortConnection()
 
     def fail(self, why: str) -> None:
         """Drop the connection, and tell whoever waits for something why."""
@@ -167,10 +163,8 @@ class Connection(TwistedProtocol):
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:
         """Tell whoever still waited for something."""
-        self._home.forget(self)
+        self._retire()
         self._home.bury(self)
-        self._is_dropped = True
-        self._watch.end()
         kind = Stale if self._was_used and not self._has_heard else ServerUnavailable
         where = "in the middle of its answer" if self._has_heard else "before it answered"
         how = (
@@ -210,7 +204,6 @@ class Connection(TwistedProtocol):
 
     def body_failed(self, failure: Failure) -> None:
         """Drop the connection: the server must not take half a body for a whole one."""
-        self.drop()
         self._end_exchange(failure)
 
     # Inside
@@ -267,6 +260,13 @@ class Connection(TwistedProtocol):
         else:
             self.drop()
 
+    def _retire(self) -> None:
+        """Take no more requests, and let go of the clock, the pool and the body that was being sent."""
+        self._is_dropped = True
+        self._home.forget(self)
+        self._watch.end()
+        self._stop_sending()
+
     def _give_up(self) -> None:
         """Whoever waited for the answer does so no more."""
         self._answering = None
@@ -286,14 +286,13 @@ class Connection(TwistedProtocol):
             self._fail(BlobTruncated(still))
 
     def _fail(self, error: SOSError) -> None:
-        self.drop()
         self._end_exchange(Failure(error))
 
     def _end_exchange(self, failure: Failure) -> None:
-        """Tell whoever waits, for the head or for the body, that it will not come."""
-        self._stop_sending()
+        """Drop the connection, and tell whoever waits, for the head or for the body, that it will not come."""
         answering, self._answering = self._answering, None
         body, self._body = self._body, None
+        self.drop()  # with nobody waiting any more: some transports say at once that they are lost
         if answering is not None:
             answering.errback(failure)
         if body is not None:

@@ -1,4 +1,7 @@
-"""What every blob store promises, whatever keeps the bytes: add a factory to `STORES`, and it is held to the same."""
+"""What every blob store promises, whatever keeps the bytes: add a factory to `STORES`, and it is held to the same.
+
+Errors that share a status are asked for by their parent, for so they come back from a store at the far end of a connection.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,6 @@ from sos.words.errors import (
     BlobConflict,
     BlobNotFound,
     BlobTruncated,
-    DigestMismatch,
     RangeNotSatisfiable,
     Unavailable,
 )
@@ -286,7 +288,7 @@ def test_what_agrees_with_its_declaration_is_taken(store: IBlobStore, size: int)
 def test_what_differs_from_its_declaration_is_refused(store: IBlobStore, size: int, change: dict[str, Any]) -> None:
     """Bytes that are not the declared ones are not kept."""
     error = failure_of(store.receive(evolve(HELLO, **change), bytes_body(payload_of(size))))
-    assert isinstance(error, DigestMismatch)
+    assert isinstance(error, BadInput)
     assert isinstance(failure_of(store.stat(HELLO.id)), BlobNotFound)
 
 
@@ -328,7 +330,7 @@ def test_more_bytes_than_declared_stop_the_body(store: IBlobStore) -> None:
     body = WatchedBody()
     receiving = Deferred.fromCoroutine(_awaited(store.receive(evolve(HELLO, size=3), body)))
     body.write(b"four")
-    assert isinstance(failure_of(receiving), DigestMismatch)
+    assert isinstance(failure_of(receiving), BadInput)
     assert body.is_stopped
 
 

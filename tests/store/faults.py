@@ -72,7 +72,7 @@ class FaultyFs(Fs):
 
     def sync(self, descriptor: int) -> None:
         """Fail, or go on."""
-        self._meet("sync")
+        self._meet("sync", Path(f"/proc/self/fd/{descriptor}").readlink().parent.name)
         super().sync(descriptor)
 
     def sync_directory(self, name: str) -> None:

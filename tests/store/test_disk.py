@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ from zope.interface.verify import verifyObject
 
 from sos.http.bodies import collect
 from sos.store.disk import DiskStore
+from sos.store.index import Index
 from sos.store.memory import MemoryStore
 from sos.words.blob import BlobID, Entry, Kind, Metadata, Version
-from sos.words.errors import BlobConflict, BlobDamaged, BlobNotFound, StoreFull, StoreReadOnly, Unavailable
+from sos.words.errors import BlobConflict, BlobDamaged, BlobNotFound, DigestMismatch, StoreFull, StoreReadOnly, Unavailable
 from sos.words.interfaces import ILocalStore
 from sos.words.versions import HybridClock
 from tests.contracts.test_blobstore import WatchedBody
@@ -59,7 +61,7 @@ def test_a_large_blob_is_durable_before_its_row(bench: Bench) -> None:
     received(store, LARGE)
     steps = [call[1] if call[0] == "execute" else call[0] for call in bench.fs.calls]
     published = steps.index("rename")
-    assert "sync" in steps[steps.index("write") : published]
+    assert ("sync", "staging") in bench.fs.calls[steps.index("write") : published]
     assert "sync_directory" in steps[published : steps.index("BEGIN IMMEDIATE")]
     assert steps.index("BEGIN IMMEDIATE") < steps.index("COMMIT")
     success_of(store.close())
@@ -167,6 +169,33 @@ def test_a_full_disk_is_an_answer(bench: Bench, call: str, number: int) -> None:
     success_of(store.close())
 
 
+def test_what_a_failed_commit_would_have_replaced_stays(bench: Bench) -> None:
+    """A file goes after the commit that stops naming it, and not before."""
+    store = bench.open()
+    received(store, LARGE, evolve(ENTRY, kind=Kind.MANIFEST))
+    bench.fs.statements["COMMIT"] = database_error(sqlite3.SQLITE_FULL, "database or disk is full")
+    newer = evolve(ENTRY, kind=Kind.MANIFEST, version=Version(6))
+    assert isinstance(refusal(store, LARGE[::-1], newer), StoreFull)
+    assert fetched(store) == LARGE
+    bench.fs.statements.clear()
+    received(store, LARGE[::-1], newer)
+    assert fetched(store) == LARGE[::-1]
+    success_of(store.close())
+
+
+def test_every_commit_is_synced_and_checkpoints_are_ours(bench: Bench) -> None:
+    """SQLite's own checkpoint would hide its failure."""
+    store = bench.open()
+    for pragma, value in (("synchronous", 2), ("wal_autocheckpoint", 0), ("journal_mode", b"wal"), ("auto_vacuum", 2)):
+        asked = store._commits.submit(partial(_pragma, pragma))
+        assert success_of(asked) == value
+    success_of(store.close())
+
+
+def _pragma(pragma: str, index: Index) -> object:
+    return index._connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+
+
 def test_a_full_database_is_an_answer(bench: Bench) -> None:
     """The batch fails, its published file goes, and the next write is taken."""
     store = bench.open()
@@ -261,6 +290,15 @@ def test_the_same_bytes_keep_their_file(bench: Bench) -> None:
     received(store, LARGE, evolve(ENTRY, version=Version(6), metadata=Metadata.of([(b"x-a", b"b")])))
     assert bench.files("blobs") == before
     assert fetched(store) == LARGE
+    success_of(store.close())
+
+
+@pytest.mark.parametrize("payload", [SMALL, LARGE])
+def test_what_was_declared_wrongly_has_an_error_of_its_own(bench: Bench, payload: bytes) -> None:
+    """And leaves no file behind."""
+    store = bench.open()
+    assert isinstance(refusal(store, payload, evolve(ENTRY, sha256=b"0" * 32)), DigestMismatch)
+    assert (bench.files("staging"), bench.files("blobs")) == ([], [])
     success_of(store.close())
 
 

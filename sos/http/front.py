@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory, IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.web.resource import IResource
+from zope.interface import implementer
 
 from sos.http.channel import Channel
 from sos.http.dispatch import Dispatcher
@@ -20,6 +21,7 @@ from sos.http.request import Request
 _TURNED_AWAY = Refused(503, "This server has as many connections as it takes; try again later.", ((b"Retry-After", b"5"),))
 
 
+@implementer(IProtocolNegotiationFactory)
 class Front(Factory):
     """Makes the connections of a port, counts them, and ends them in good order."""
 
@@ -61,6 +63,10 @@ class Front(Factory):
         self._channels.add(channel)
         self._of_address[host] += 1
         return channel
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Offer HTTP/1.1 over TLS. A factory that offers nothing fails the handshake of every client that asks."""
+        return [b"http/1.1"]
 
     def drain(self) -> Deferred[None]:
         """Keep no connection alive: close the idle ones now, the others behind the answer they are at.

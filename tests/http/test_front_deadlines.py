@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.interfaces import IProtocolNegotiationFactory
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -205,6 +206,12 @@ class Connections(SynchronousTestCase):
         busy.lose()
         self.successResultOf(drained)
         self.assertEqual(len(leaf.requests), 1)
+
+    def test_tls_clients_are_offered_http_11(self) -> None:
+        """A front that offered no protocol would fail the handshake of every client that asks for one."""
+        front = front_of(Leaf(ok))
+        self.assertTrue(IProtocolNegotiationFactory.providedBy(front))
+        self.assertEqual(front.acceptableProtocols(), [b"http/1.1"])
 
     def test_draining_without_connections_is_done(self) -> None:
         """There is nothing to wait for."""

@@ -6,15 +6,12 @@ import json
 from collections.abc import Awaitable
 from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from sos.http.bodies import BytesBody, collect
+from sos.http.bodies import BytesBody
 from sos.http.client import Client
 from sos.remote import RemoteStore
-from sos.words.blob import BlobID, Entry, Kind, Metadata, Span, State, Version
+from sos.words.blob import Entry, Kind, Metadata, Span, Version
 from sos.words.errors import (
     BadConfig,
     BadInput,
@@ -22,78 +19,16 @@ from sos.words.errors import (
     BlobNotFound,
     BlobTooLarge,
     BlobTruncated,
-    DigestMismatch,
     Forbidden,
     RangeNotSatisfiable,
     ServerUnavailable,
-    SOSError,
     StoreFull,
     Unauthorized,
 )
-from sos.words.interfaces import IBlobStore, OpenBlob, Received
+from sos.words.interfaces import IBlobStore
 from tests.http.client_case import ScriptedBody
-from tests.support import ScriptedConsumer, success_of
-from tests.support_wire import ScriptedConnection, ScriptedServer
-
-A = BlobID("a")
-SHA256 = bytes(range(32))
-OURS = {b"X-Sos-Store": b"uuid-1", b"X-Sos-Version": b"7", b"X-Sos-SHA256": SHA256.hex().encode()}
-HELLO = Entry(id=A, version=Version(7), size=5, sha256=SHA256)
-ACKNOWLEDGED = b'{"id": "a", "status": "OK", "size": 5}'
-
-
-def answer(
-    status: int = 200, headers: dict[bytes, bytes] | None = None, body: bytes = b"", length: int | None = None
-) -> bytes:
-    """Write an answer with its length."""
-    lines = [b"%b: %b\r\n" % header for header in (headers or {}).items()]
-    count = len(body) if length is None else length
-    return b"HTTP/1.1 %d x\r\n%bContent-Length: %d\r\n\r\n%b" % (status, b"".join(lines), count, body)
-
-
-def chunked(headers: dict[bytes, bytes], *pieces: bytes, status: int = 200) -> bytes:
-    """Write an answer in chunks."""
-    lines = [b"%b: %b\r\n" % header for header in headers.items()]
-    chunks = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in (*pieces, b"")]
-    return b"HTTP/1.1 %d x\r\n%bTransfer-Encoding: chunked\r\n\r\n%b" % (status, b"".join(lines), b"".join(chunks))
-
-
-class RemoteTestCase(SynchronousTestCase):
-    """A remote store, and the server that it speaks to."""
-
-    def setUp(self) -> None:
-        """Make them."""
-        self.server = ScriptedServer()
-        self.clock = Clock()
-        self.store = RemoteStore(Client(self.server, self.clock), "http://member:3001/", b"secret")
-
-    @property
-    def last(self) -> ScriptedConnection:
-        """The newest connection."""
-        return self.server.last
-
-    def answered(self, asking: Awaitable[Any], reply: bytes, piece: int | None = None) -> Deferred[Any]:
-        """Answer what is asked."""
-
-        async def awaited() -> Any:
-            return await asking
-
-        doing = Deferred.fromCoroutine(awaited())
-        self.last.feed(reply, piece)
-        return doing
-
-    def result(self, asking: Awaitable[Any], reply: bytes) -> Any:
-        """Give what comes of an answer."""
-        return self.successResultOf(self.answered(asking, reply))
-
-    def error(self, asking: Awaitable[Any], reply: bytes, piece: int | None = None) -> SOSError:
-        """Give the error that comes of an answer."""
-        error: SOSError = self.failureResultOf(self.answered(asking, reply, piece), SOSError).value
-        return error
-
-    def bytes_of(self, opened: OpenBlob) -> bytes:
-        """Pour a blob."""
-        return success_of(collect(opened.body, 10**6))
+from tests.remote_case import HELLO, OURS, SHA256, A, RemoteTestCase, answer, chunked
+from tests.support import ScriptedConsumer
 
 
 class Asking(RemoteTestCase):
@@ -260,95 +195,6 @@ class Fetching(RemoteTestCase):
         self.assertEqual(self.result(self.store.stat(A), answer(200, OURS, length=5)), HELLO)
         unsized = b"HTTP/1.1 200 OK\r\n\r\n"
         self.assertEqual(self.result(self.store.stat(A), unsized), Entry(id=A))
-
-
-class Receiving(RemoteTestCase):
-    """What is an acknowledgement, and what is none."""
-
-    def receive(self, entry: Entry = HELLO) -> Awaitable[Received]:
-        """Send five bytes."""
-        return self.store.receive(entry, BytesBody(b"hello"))
-
-    def test_an_acknowledged_blob_is_held_by_a_store(self) -> None:
-        """The answer's version and store are what is held."""
-        reply = answer(200, {**OURS, b"X-Sos-Version": b"9"}, ACKNOWLEDGED)
-        received = self.result(self.receive(Entry(id=A, version=Version(7))), reply)
-        self.assertEqual(received, Received(Entry(id=A, version=Version(9), size=5, sha256=SHA256), "uuid-1"))
-
-    def test_an_old_server_holds_version_0(self) -> None:
-        """It has no store's name."""
-        received = self.result(self.receive(), answer(200, {}, ACKNOWLEDGED))
-        self.assertEqual(received, Received(Entry(id=A, size=5, sha256=SHA256), None))
-
-    def test_an_answer_that_speaks_of_other_bytes_is_no_acknowledgement(self) -> None:
-        """B6: another ID, size or digest; no JSON; JSON that is made to hurt."""
-        for body in (
-            b'{"id": "b", "size": 5}',
-            b'{"id": "a", "size": 4}',
-            b'{"id": "a", "size": 5.0}',
-            b'{"id": "a", "size": true}',
-            b'{"id": "a", "size": "5"}',
-            b'{"id": "a"}',
-            b'{"size": 5}',
-            b"[]",
-            b"",
-            b"<html>OK</html>",
-            b"[" * 60_000,
-            b"[" * 100_000,
-            b'{"id": "a", "size": ' + b"5" * 5000 + b"}",
-            b'{"id": "a", "size": 5, "x": NaN}',
-            b'{"id": "a", "size": 4, "size": 5}',
-            b'{"id": "a", "size": 5, "x": "' + b"x" * 65_536 + b'"}',
-        ):
-            self.assertIsInstance(self.error(self.receive(), answer(200, OURS, body)), ServerUnavailable, body[:40])
-        other = answer(200, {**OURS, b"X-Sos-SHA256": b"00" * 32}, ACKNOWLEDGED)
-        self.assertIsInstance(self.error(self.receive(), other), ServerUnavailable)
-        unnamed = answer(200, {**OURS, b"X-Sos-Store": b"a store"}, ACKNOWLEDGED)
-        self.assertIsInstance(self.error(self.receive(), unnamed), ServerUnavailable)
-
-    def test_a_long_answer_is_not_read_to_its_end(self) -> None:
-        """B6: 100 MB of JSON."""
-        self.assertIsInstance(self.error(self.receive(), answer(200, OURS, b"{", length=10**8)), ServerUnavailable)
-        self.assertTrue(self.last.is_dropped)
-
-    def test_an_early_200_is_no_acknowledgement(self) -> None:
-        """B5: though it says all that an acknowledgement says."""
-        body = ScriptedBody(5)
-        asking = self.answered(self.store.receive(HELLO, body), b"")
-        body.consumer.write(b"hell")
-        self.last.feed(answer(200, OURS, ACKNOWLEDGED))
-        self.failureResultOf(asking, ServerUnavailable)
-        self.assertEqual(body.calls, ["stop"])
-
-    def test_an_early_507_is_a_full_store(self) -> None:
-        """The body is stopped, and nothing is waited for."""
-        body = ScriptedBody(5)
-        asking = self.answered(self.store.receive(HELLO, body), b"")
-        self.last.feed(answer(507, {}, b'{"error": "No room."}'))
-        self.failureResultOf(asking, StoreFull)
-        self.assertEqual(body.calls, ["stop"])
-
-    def test_no_other_2xx_is_an_acknowledgement(self) -> None:
-        """B7: accepted, created, no content."""
-        for status in (201, 202, 206):
-            self.assertIsInstance(self.error(self.receive(), answer(status, OURS, ACKNOWLEDGED)), ServerUnavailable)
-
-    def test_bytes_that_are_not_as_many_as_declared_are_not_sent(self) -> None:
-        """The body is stopped; nobody is connected to."""
-        body = ScriptedBody(4)
-        for entry, kind in ((HELLO, DigestMismatch), (Entry(id=A, state=State.DELETED), BadInput)):
-            self.failureResultOf(Deferred.fromCoroutine(self.store.receive(entry, body)), kind)
-        self.assertEqual((body.calls, self.server.connections), (["stop", "stop"], []))
-
-    def test_bytes_in_memory_are_sent_again_over_a_stale_connection(self) -> None:
-        """B12: a write does not fail because a server closed an idle connection."""
-        self.result(self.store.alive(), answer(body=b"alive"))
-        asking = self.answered(self.receive(), b"")
-        self.last.close()
-        self.assertEqual(len(self.server.connections), 2)
-        self.assertTrue(self.last.sent.endswith(b"hello"))
-        self.last.feed(answer(200, OURS, ACKNOWLEDGED))
-        self.successResultOf(asking)
 
 
 class Listing(RemoteTestCase):

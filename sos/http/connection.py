@@ -28,7 +28,7 @@ from sos.words.interfaces import IBodySource
 
 
 class Stale(ServerUnavailable):
-    """A pooled connection that died before a byte of the answer came."""
+    """A connection that died before a byte of the answer came: one from the pool had been closed by the server before."""
 
 
 class Home(Protocol):
@@ -96,7 +96,6 @@ class Connection(TwistedProtocol):
         self._sending: Sending | None = None
         self._body: AnswerBody | None = None
         self._has_heard = False
-        self._was_used = False
         self._is_reading = True
         self._is_dropped = False
 
@@ -165,7 +164,7 @@ class Connection(TwistedProtocol):
         """Tell whoever still waited for something."""
         self._retire()
         self._home.bury(self)
-        kind = Stale if self._was_used and not self._has_heard else ServerUnavailable
+        kind = ServerUnavailable if self._has_heard else Stale
         where = "in the middle of its answer" if self._has_heard else "before it answered"
         how = (
             "it closed the connection"
@@ -254,7 +253,6 @@ class Connection(TwistedProtocol):
             sending.stop()
         if is_sent and reader.may_be_followed:
             self.resume()
-            self._was_used = True
             self._watch.begin(self._deadlines.idle)
             self._home.give_back(self)
         else:

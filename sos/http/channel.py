@@ -150,11 +150,7 @@ class Channel(Protocol):
         """Whether the connection survives the answer that begins now: a rest of the body must have arrived already."""
         if not request.head.is_persistent or self.front.is_draining:
             return False
-        if self._arrival is None:
-            return True
-        if self._arrival.is_wanted or request.head.expects_continue:
-            return False
-        return self._arrival.rest_behind(self._buffer) is not None
+        return self._arrival is None or self._arrival.rest_behind(self._buffer) is not None
 
     def answer_finished(self, request: Request) -> None:
         """Go on with the next request, or close."""

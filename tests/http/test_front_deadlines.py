@@ -182,12 +182,13 @@ class Connections(SynchronousTestCase):
 
     def test_connections_that_are_gone_do_not_count(self) -> None:
         """Room is room."""
-        front = front_of(Leaf(ok), Limits(connections=1))
-        for _ in range(3):
-            connection = Connection(front)
-            self.assertEqual(connection.received, b"")
-            connection.lose()
-        self.assertEqual(front.connections, 0)
+        for limits in (Limits(connections=1), Limits(connections_an_address=1)):
+            front = front_of(Leaf(ok), limits)
+            for _ in range(3):
+                connection = Connection(front)
+                self.assertEqual(connection.received, b"")
+                connection.lose()
+            self.assertEqual(front.connections, 0)
 
     def test_draining_closes_idle_connections_and_ends_requests(self) -> None:
         """It is done when the last answer is out and its connection closed."""

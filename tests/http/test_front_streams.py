@@ -236,8 +236,10 @@ class EarlyAnswers(SynchronousTestCase):
     def test_no_more_than_a_mebibyte_is_thrown_away(self) -> None:
         """Then the connection is closed, whatever the clock says."""
         self.connection.send(post(10**9))
-        for _ in range(17):
+        for _ in range(16):
             self.connection.send(b"x" * 65_536)
+        self.assertFalse(self.connection.transport.disconnecting)
+        self.connection.send(b"x")
         self.assertTrue(self.connection.transport.disconnecting)
 
     def test_the_client_that_ends_too_ends_the_lingering(self) -> None:
@@ -358,7 +360,8 @@ class Answers(SynchronousTestCase):
     def test_a_header_with_a_line_end_is_no_answer(self) -> None:
         """It would be two headers."""
         request = self.request()
-        self.assertRaises(ValueError, request.respond, 200, [(b"A", b"b\r\nC: d")])
+        for value in (b"b\r\nC: d", b"b\nC: d", b"b\rC: d"):
+            self.assertRaises(ValueError, request.respond, 200, [(b"A", value)])
         request.respond(500)
         self.assertEqual(self.connection.answer.status, 500)
 
@@ -374,6 +377,24 @@ class Answers(SynchronousTestCase):
         self.successResultOf(pouring)
         request.finish()
         self.assertEqual(self.connection.answer.body, b"x" * 100)
+
+    def test_a_producer_is_paused_in_mid_answer(self) -> None:
+        """When the transport has enough, and resumed when it wants more."""
+        request = self.request()
+        request.begin(200, [], None)
+        told: list[str] = []
+
+        class Producer(BytesBody):
+            def pauseProducing(self) -> None:
+                told.append("pause")
+
+            def resumeProducing(self) -> None:
+                told.append("resume")
+
+        request.registerProducer(Producer(b""), True)
+        self.connection.channel.pauseProducing()
+        self.connection.channel.resumeProducing()
+        self.assertEqual(told, ["pause", "resume"])
 
     def test_h54_a_client_that_does_not_read_gets_no_more_answers(self) -> None:
         """Pipelined requests wait until it has read what was written."""

@@ -18,7 +18,7 @@ CHUNKED = -1
 
 _VERSIONS = {b"HTTP/1.1": True, b"HTTP/1.0": False}
 _WITHOUT_BODY = frozenset({b"GET", b"HEAD", b"DELETE", b"TRACE"})
-_WITH_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
+_WITH_BODY = frozenset({b"POST", b"PUT"})
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 _ONCE = frozenset(
     {

@@ -111,6 +111,7 @@ REFUSED: list[tuple[str, bytes, set[int]]] = [
     ("H27 5,000 digits", post(b"Content-Length: " + b"9" * 5000), {400}),
     ("H27 5,000 zeros", post(b"Content-Length: " + b"0" * 5000 + b"5", body=b"12345"), {400}),
     ("H28 no length", post(body=b"GET /b HTTP/1.1\r\n\r\n"), {411}),
+    ("H28 PUT without a length", b"PUT /a HTTP/1.1\r\n" + HOST + b"\r\n", {411}),
     ("H31 GET with a body", get(b"/a", b"Content-Length: 5") + b"12345", {400}),
     ("H31 HEAD with a body", b"HEAD /a HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", {400}),
     ("H31 DELETE with a body", b"DELETE /a HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\n\r\nx", {400}),
@@ -210,7 +211,7 @@ class RefusedRequests(SynchronousTestCase):
 
 TAKEN: list[tuple[str, bytes, list[tuple[bytes, bytes, bytes]]]] = [
     ("H8 OPTIONS", b"OPTIONS /a HTTP/1.1\r\n" + HOST + b"\r\n", [(b"OPTIONS", b"/a", b"")]),
-    ("H7 PATCH", b"PATCH /a HTTP/1.1\r\n" + HOST + b"Content-Length: 0\r\n\r\n", [(b"PATCH", b"/a", b"")]),
+    ("H7 PATCH", b"PATCH /a HTTP/1.1\r\n" + HOST + b"\r\n", [(b"PATCH", b"/a", b"")]),
     ("H7 PROPFIND", b"PROPFIND /a HTTP/1.1\r\n" + HOST + b"\r\n", [(b"PROPFIND", b"/a", b"")]),
     ("H9 CRLF before", b"\r\n\r\n" + get(b"/a"), [(b"GET", b"/a", b"")]),
     ("H14 nothing is normalised", get(b"//a//b/../%2e"), [(b"GET", b"//a//b/../%2e", b"")]),

@@ -272,9 +272,14 @@ class Options(MemberOptions):
         return ListenAddress.of_endpoint(endpoint)
 
 
+def installed_version() -> str:
+    """Give the version of the installed distribution."""
+    try:
+        return metadata.version("sos")
+    except metadata.PackageNotFoundError:
+        return "0 (not installed)"
+
+
 def version_line() -> str:
     """Name the program and its version."""
-    try:
-        return f"sos {metadata.version('sos')}"
-    except metadata.PackageNotFoundError:
-        return "sos (not installed: running from its source)"
+    return f"sos {installed_version()}"

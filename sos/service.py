@@ -16,13 +16,12 @@ from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 from twisted.web.resource import Resource
 
-from sos.cli.replicate import ReplicateOptions
 from sos.decisions.topology import Server, Topology
 from sos.http.client import Client
 from sos.http.front import Front
 from sos.http.limits import Limits
 from sos.http.origins import tcp_connector
-from sos.options import Options, installed_version
+from sos.options import Options, ReplicateOptions, installed_version
 from sos.remote import RemoteStore
 from sos.services.disk import DiskService
 from sos.services.listener import ListeningService
@@ -67,7 +66,7 @@ async def replicate_once(options: ReplicateOptions, reporter: IRoundReporter, re
     try:
         return await Replication(cluster, reporter).round()
     finally:
-        client.close()
+        await client.close()
 
 
 class Daemon(Stack):

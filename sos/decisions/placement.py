@@ -1,8 +1,8 @@
 """Placement: the order in which the groups are tried for an ID, with no state and no index.
 
-Weighted rendezvous hashing: every group draws a score from the ID and its own name, and the order of the scores is the order of the
-groups. A group that comes or goes moves only its own share. The score is the one of Schindelhauer and Schomaker (2005),
-``-weight / ln(u)``, which gives each group the first place in proportion to its weight.
+Weighted rendezvous hashing: every group draws a score from the ID and its own name, and the order of the scores is the
+order of the groups. A group that comes or goes moves only its own share. The score is the one of Schindelhauer and
+Schomaker (2005), ``-weight / ln(u)``, which gives each group the first place in proportion to its weight.
 """
 
 from __future__ import annotations

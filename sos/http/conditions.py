@@ -70,6 +70,7 @@ def _seconds(date: bytes | None) -> int | None:
     if date is None:
         return None
     try:
-        return stringToDatetime(date)
+        seconds: int = stringToDatetime(date)
     except (ValueError, KeyError, IndexError, OverflowError):
         return None
+    return seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from sos.words.blob import Span
 from sos.words.errors import RangeNotSatisfiable
@@ -52,4 +53,4 @@ def _span(piece: bytes, size: int) -> Span | None:
 
 def _overlap(spans: Sequence[Span]) -> bool:
     ordered = sorted(spans, key=lambda span: span.start)
-    return any(left.stop > right.start for left, right in zip(ordered, ordered[1:], strict=False))
+    return any(left.stop > right.start for left, right in pairwise(ordered))

@@ -95,7 +95,7 @@ class BlobResource(AsyncResource):
         return headers + self._internal_headers(entry) if is_ours else headers
 
     def _internal_headers(self, entry: Entry) -> Headers:
-        return [*wire.internal_headers(entry), (b"X-Sos-Store", self._store.uuid.encode("ascii"))]
+        return [*wire.internal_headers(entry), store_header(self._store)]
 
     def _validators(self, entry: Entry) -> Validators:
         """Tag a blob by its bytes: under one ID a manifest may come to have others."""
@@ -114,12 +114,20 @@ class NamesResource(AsyncResource):
     async def handle_GET(self, request: Request) -> None:
         """Send the names that were asked for."""
         body = NamesBody(self._store, **_page_asked_for(request.query))
-        request.begin(200, [(b"Content-Type", wire.JSON_TYPE)], None)
+        headers = [(b"Content-Type", wire.JSON_TYPE)]
+        if request.header(wire.PROTOCOL) is not None:
+            headers.append(store_header(self._store))
+        request.begin(200, headers, None)
         if request.method != b"HEAD":
             await pour(body, request)
         request.finish()
 
     handle_HEAD = handle_GET
+
+
+def store_header(store: ILocalStore) -> tuple[bytes, bytes]:
+    """Give the header by which our own client knows one of our stores, and which it is."""
+    return (b"X-Sos-Store", store.uuid.encode("ascii"))
 
 
 def modified_of(entry: Entry, now: float) -> int | None:

@@ -118,3 +118,16 @@ class ILocalStore(IBlobStore):
 
     def close() -> Awaitable[None]:
         """Finish the writes that were taken, then let go of files, database and lock."""
+
+
+class IRoundReporter(Interface):
+    """Is told what a replication round does, as it does it. Servers are named by their URLs."""
+
+    def group_begins(name: str, members: Sequence[str]) -> None:
+        """The members of a group are compared from here on."""
+
+    def blob_is_missing(blob_id: BlobID, server: str) -> None:
+        """A member lacks a blob that another has."""
+
+    def copy_begins(blob_id: BlobID, source: str, target: str) -> None:
+        """A blob is about to be copied."""

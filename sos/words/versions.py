@@ -1,4 +1,4 @@
-"""Versions: readings of a hybrid logical clock (Kulkarni and others, 2014), 48 bits of milliseconds and 16 of counter."""
+"""Versions: readings of a hybrid logical clock (Kulkarni and others, 2014), 47 bits of milliseconds and 16 of counter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sos.words.blob import Version
 from sos.words.errors import BadInput
 
 COUNTER_BITS = 16
-"""65,536 versions a millisecond; 48 bits of milliseconds last until the year 10889."""
+"""65,536 versions a millisecond; 47 bits of milliseconds last until the year 6429."""
 
 LARGEST = Version(2**63 - 1)
 """SQLite's integers end here, and so do versions."""

@@ -14,13 +14,19 @@ import pytest
 from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer
+from twisted.internet.task import Clock
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from sos.http.bodies import BytesBody, collect, pour
+from sos.http.client import Client
+from sos.http.front import Front
+from sos.remote import RemoteStore
 from sos.store.memory import MemoryStore
 from sos.store.opening import open_disk_store
+from sos.web.blobs import blob_server_root
+from sos.web.guards import ClusterGuard
 from sos.words.blob import BlobID, Entry, Kind, Metadata, Span, State, Version
 from sos.words.errors import (
     BadInput,
@@ -33,6 +39,7 @@ from sos.words.errors import (
 from sos.words.interfaces import IBlobStore, OpenBlob
 from sos.words.versions import FURTHEST_AHEAD, HybridClock
 from tests.support import ScriptedConsumer, bytes_body, failure_of, immediately, success_of
+from tests.support_wire import memory_connector
 
 NOW = 1_700_000_000.0
 SMALL = 64 * 1024
@@ -56,7 +63,15 @@ def disk_store(tmp_path: Path) -> IBlobStore:
     return open_disk_store(tmp_path / "store", in_thread=immediately, commit_in_thread=immediately, wall=wall)
 
 
-STORES: list[Callable[[Path], IBlobStore]] = [memory_store, disk_store]
+def remote_store(tmp_path: Path) -> IBlobStore:
+    """Make a store in memory at the far end of a connection: client, front and resources are the real ones."""
+    clock = Clock()
+    root = blob_server_root(MemoryStore("00000000-memory", HybridClock(wall)), ClusterGuard(None), wall, "1.0")
+    network = memory_connector({"http://a:1": Front(root, clock, wall)})
+    return RemoteStore(Client(network, clock), "http://a:1")
+
+
+STORES: list[Callable[[Path], IBlobStore]] = [memory_store, disk_store, remote_store]
 """One factory for each implementation. What it gives may have a ``close``."""
 
 

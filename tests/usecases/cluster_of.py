@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
-from sos.store.memory import MemoryStore
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from sos.decisions.topology import Group, Server, Topology
+from sos.store.memory import MemoryStore
 from sos.usecases.cluster import Cluster
 from sos.words.blob import BlobID, Entry, Kind, Span, Version
 from sos.words.interfaces import IBlobStore, OpenBlob, Received

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from sos.store.memory import MemoryStore
 
 from sos.decisions import placement
 from sos.http.bodies import BytesBody, collect
+from sos.store.memory import MemoryStore
 from sos.usecases.cluster import Cluster
 from sos.usecases.uploads import Uploads
 from sos.words.blob import BlobID, Entry, Metadata, Version

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from sos.decisions.reconcile import Missing, Reconciliation
 from sos.decisions.topology import Group, Server
 from sos.usecases.cluster import Cluster
+from sos.usecases.concurrently import concurrently
 from sos.words.blob import BlobID
 from sos.words.errors import SOSError, Unavailable
 from sos.words.interfaces import IRoundReporter
@@ -82,10 +82,7 @@ class Replication:
     async def _reconcile(self, group: Group, outcome: Round) -> None:
         reconciliation = Reconciliation(group.members)
         while wanting := reconciliation.wanting:
-            await gatherResults(
-                [Deferred.fromCoroutine(self._read_page(reconciliation, server, outcome)) for server in wanting],
-                consumeErrors=True,
-            )
+            await concurrently(self._read_page(reconciliation, server, outcome) for server in wanting)
             await self._copy_all(reconciliation.missing(), outcome)
 
     async def _read_page(self, reconciliation: Reconciliation[Server], server: Server, outcome: Round) -> None:
@@ -106,8 +103,7 @@ class Replication:
 
     async def _copy_all(self, missing: Iterator[Missing[Server]], outcome: Round) -> None:
         """Copy what is missing, a few blobs at a time, all taken from the one iterator."""
-        workers = [Deferred.fromCoroutine(self._copy_each(missing, outcome)) for _ in range(self._at_once)]
-        await gatherResults(workers, consumeErrors=True)
+        await concurrently(self._copy_each(missing, outcome) for _ in range(self._at_once))
 
     async def _copy_each(self, missing: Iterator[Missing[Server]], outcome: Round) -> None:
         for found in missing:

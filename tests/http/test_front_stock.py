@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import unittest
 from collections.abc import Callable
 from pathlib import Path
@@ -220,10 +221,11 @@ class StockResources(SynchronousTestCase):
 
     def test_a_static_file(self) -> None:
         """Whole, in part, conditionally, and as HEAD."""
-        path = self.mktemp()
-        Path(path).write_bytes(b"0123456789" * 20_000)
+        directory = self.enterContext(tempfile.TemporaryDirectory())
+        path = Path(directory, "file")
+        path.write_bytes(b"0123456789" * 20_000)
         root = Resource()
-        root.putChild(b"file", File(path, defaultType="text/plain"))
+        root.putChild(b"file", File(str(path), defaultType="text/plain"))
         whole = self.answer(root, b"GET /file" + HEAD + b"\r\n")
         self.assertEqual((whole.status, whole.body), (200, b"0123456789" * 20_000))
         part = self.answer(root, b"GET /file" + HEAD + b"Range: bytes=1-3\r\n\r\n")

@@ -1,0 +1,25 @@
+"""Several coroutines at once."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, FirstError, gatherResults
+
+T = TypeVar("T")
+
+
+async def concurrently(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run coroutines side by side and give their results.
+
+    When one fails the others are cancelled, and its own exception is raised: `gatherResults` would wrap it, so that a
+    cancellation looks like a fault, and would let the others run on with nobody waiting for them.
+    """
+    running = [Deferred.fromCoroutine(coroutine) for coroutine in coroutines]
+    try:
+        return await gatherResults(running, consumeErrors=True)
+    except FirstError as error:
+        for deferred in running:
+            deferred.cancel()
+        raise error.subFailure.value from error

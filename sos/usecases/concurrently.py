@@ -22,4 +22,4 @@ async def concurrently(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     except FirstError as error:
         for deferred in running:
             deferred.cancel()
-        raise error.subFailure.value from error
+        error.subFailure.raiseException()

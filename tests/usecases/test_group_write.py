@@ -1,0 +1,148 @@
+"""One write to several members, on a fake clock."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from sos.decisions.tally import CopyTally
+from sos.decisions.topology import Server
+from sos.usecases.group_write import GIVE_UP, STRAGGLE, GroupWrite
+from sos.words.blob import BlobID, Entry
+from sos.words.errors import BlobConflict, ServerUnavailable, StoreFull
+from sos.words.interfaces import Received
+from tests.support import failure_of, success_of
+from tests.usecases.cluster_of import server
+
+A, B, C = server("a"), server("b"), server("c")
+ENTRY = Entry(id=BlobID("abc"))
+
+
+class Members:
+    """Members whose answers the test gives, one by one."""
+
+    def __init__(self, needed: int, *servers: Server) -> None:
+        self.clock = Clock()
+        self.slow: list[Server] = []
+        self.cancelled: list[Server] = []
+        self.answers: dict[Server, Deferred[Received]] = {}
+        self.write = GroupWrite(needed, self.clock, self.slow.append)
+        self.running = Deferred.fromCoroutine(self.write.run(servers, self._write))
+
+    def _write(self, server: Server) -> Deferred[Received]:
+        self.answers[server] = Deferred(lambda _: self.cancelled.append(server))
+        return self.answers[server]
+
+    def take(self, server: Server, store: str | None = None) -> None:
+        """Let a member acknowledge."""
+        self.answers[server].callback(Received(ENTRY, store or server.url))
+
+    def refuse(self, server: Server, error: Exception) -> None:
+        """Let a member refuse."""
+        self.answers[server].errback(error)
+
+    @property
+    def tally(self) -> CopyTally:
+        """The tally, which must be decided."""
+        assert self.clock.getDelayedCalls() == [] or self.running.called
+        return success_of(self.running)
+
+
+def test_all_members_are_written_to_at_once_and_all_are_waited_for() -> None:
+    """When everybody answers in time, everybody counts."""
+    members = Members(1, A, B, C)
+    assert set(members.answers) == {A, B, C}
+    members.take(A)
+    members.take(B)
+    assert not members.running.called
+    members.take(C)
+    assert members.tally.copies == 3
+    assert members.clock.getDelayedCalls() == []
+
+
+def test_a_straggler_is_not_waited_for_once_there_are_enough() -> None:
+    """250 ms after enough copies the answer goes out, and says how many there were."""
+    members = Members(2, A, B, C)
+    members.take(A)
+    members.clock.advance(60)
+    assert not members.running.called
+    members.take(B)
+    members.clock.advance(STRAGGLE - 0.01)
+    assert not members.running.called
+    members.clock.advance(0.01)
+    assert members.tally.copies == 2
+
+
+def test_a_straggler_may_finish_for_a_while_and_is_then_let_go() -> None:
+    """Its write goes on behind the answer for two seconds; then it is dropped and remembered as slow."""
+    for finishes in (True, False):
+        members = Members(1, A, B)
+        members.take(A)
+        members.clock.advance(STRAGGLE)
+        assert members.running.called
+        members.clock.advance(GIVE_UP - 0.01)
+        assert members.cancelled == []
+        if finishes:
+            members.take(B)
+        members.clock.advance(1)
+        assert members.cancelled == ([] if finishes else [B])
+        assert members.slow == ([] if finishes else [B])
+        assert members.clock.getDelayedCalls() == []
+
+
+def test_without_enough_copies_all_are_waited_for() -> None:
+    """Nothing is decided while a member may still make it enough."""
+    members = Members(2, A, B, C)
+    members.take(A)
+    members.refuse(B, ServerUnavailable(B.url, "refused"))
+    members.clock.advance(20)
+    assert not members.running.called
+    members.refuse(C, StoreFull("full"))
+    assert members.tally.copies == 1
+    assert not members.tally.is_met
+    assert not members.tally.is_full
+
+
+def test_one_store_under_two_urls_is_one_copy() -> None:
+    """Torture F21: whatever the configuration says."""
+    members = Members(2, A, B)
+    members.take(A, "same")
+    members.take(B, "same")
+    assert members.tally.copies == 1
+    assert not members.tally.is_met
+
+
+def test_refusals_keep_their_reasons() -> None:
+    """A newer version that is held, other bytes, and a lack of room are told apart."""
+    members = Members(1, A, B, C)
+    members.refuse(A, BlobConflict("abc", BlobConflict.OLDER, 7))
+    members.refuse(B, BlobConflict("abc", BlobConflict.OLDER, 9))
+    members.refuse(C, BlobConflict("abc", BlobConflict.OTHER_BYTES, 1))
+    assert members.tally.newest_held == 9
+    assert members.tally.other_bytes is not None
+    full = Members(1, A, B)
+    full.refuse(A, StoreFull("full"))
+    full.refuse(B, StoreFull("full"))
+    assert full.tally.is_full
+
+
+def test_a_fault_of_ours_is_raised_and_ends_the_other_writes() -> None:
+    """It is no outcome of a member."""
+    members = Members(1, A, B)
+    members.refuse(A, ValueError("a mistake"))
+    assert isinstance(failure_of(members.running), ValueError)
+    assert members.cancelled == [B]
+
+
+def test_a_client_that_leaves_ends_all_writes() -> None:
+    """Nobody is left to be told."""
+    members = Members(1, A, B)
+    members.running.cancel()
+    members.running.addErrback(lambda failure: None)
+    assert members.cancelled == [A, B]
+    assert members.clock.getDelayedCalls() == []
+
+
+def test_without_members_there_is_no_copy() -> None:
+    """An empty group takes nothing."""
+    assert Members(1).tally.copies == 0

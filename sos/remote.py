@@ -29,13 +29,13 @@ from sos.http.cut_body import CutBody
 from sos.http.origins import Origin
 from sos.words.blob import BlobID, Entry, Kind, Span
 from sos.words.errors import BadInput, BlobTooLarge, DigestMismatch, RangeNotSatisfiable, ServerUnavailable, SOSError
-from sos.words.interfaces import IBlobStore, IBodySource, OpenBlob, Received
+from sos.words.interfaces import IBlobStore, IBodySource, IProbed, OpenBlob, Received
 from sos.words.versions import LARGEST
 
 _STORE_UUID = re.compile(rb"[0-9A-Za-z-]{1,64}")
 
 
-@implementer(IBlobStore)
+@implementer(IBlobStore, IProbed)
 class RemoteStore:
     """The store of one blob server."""
 

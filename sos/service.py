@@ -6,8 +6,9 @@ A service is a `Stack`: stores at the bottom, then timers, ports on top; it is b
 from __future__ import annotations
 
 import hashlib
+import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 from twisted.web.resource import Resource
 
+from sos.decisions.health import Health
 from sos.decisions.topology import Server, Topology
 from sos.http.client import Client
 from sos.http.front import Front
@@ -30,6 +32,7 @@ from sos.services.stack import Stack
 from sos.services.timer import RoundTimer
 from sos.settings import AllSettings, ApiSettings, BlobSettings, ListenAddress, StoreSettings
 from sos.usecases.cluster import Cluster
+from sos.usecases.copies import Copies
 from sos.usecases.downloads import Downloads
 from sos.usecases.replication import Replication, Round, SilentReporter
 from sos.usecases.uploads import Uploads
@@ -43,6 +46,9 @@ from sos.words.versions import HybridClock
 
 MOST_OBJECT = 1 << 40
 """Bytes of one blob: 1 TiB (design, section 2)."""
+
+PROBE_EVERY = 1.0
+"""Seconds between looks at which resting members are due to be probed."""
 
 _log = Logger()
 
@@ -62,7 +68,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
 async def replicate_once(options: ReplicateOptions, reporter: IRoundReporter, reactor: Any) -> Round:
     """Run one round of replication over the servers that the options name."""
     client = Client(tcp_connector(reactor), reactor)
-    cluster = _remote_cluster(options.topology, client, options.cluster_key)
+    cluster = _remote_cluster(options.topology, client, options.cluster_key, reactor)
     try:
         return await Replication(cluster, reporter).round()
     finally:
@@ -91,7 +97,8 @@ def _blob_server(settings: BlobSettings, reactor: Any) -> Iterator[IService]:
 
 def _api_server(settings: ApiSettings, options: Options, reactor: Any) -> Iterator[IService]:
     client = Client(tcp_connector(reactor), reactor)
-    cluster = _remote_cluster(settings.topology, client, settings.cluster_key)
+    cluster = _remote_cluster(settings.topology, client, settings.cluster_key, reactor)
+    yield RoundTimer("health", PROBE_EVERY, cluster.probe, reactor)
     yield Reload(lambda: cluster.change(options.read_topology()), reactor)
     yield from _api(settings, cluster, reactor)
 
@@ -99,7 +106,7 @@ def _api_server(settings: ApiSettings, options: Options, reactor: Any) -> Iterat
 def _all_in_one(settings: AllSettings, reactor: Any) -> Iterator[IService]:
     disks = {server: _disk(path, settings.stores, reactor) for server, path in settings.path_of.items()}
     yield from disks.values()
-    cluster = Cluster(settings.api.topology, lambda server: disks[server].store)
+    cluster = _cluster(settings.api.topology, lambda server: disks[server].store, reactor)
     yield from _api(settings.api, cluster, reactor)
 
 
@@ -108,7 +115,8 @@ def _api(settings: ApiSettings, cluster: Cluster, reactor: Any) -> Iterable[ISer
     if settings.replicate_every:
         replication = Replication(cluster, SilentReporter())
         yield RoundTimer("replication", settings.replicate_every, replication.round, reactor)
-    uploads = Uploads(cluster, HybridClock(time.time), lambda: hashlib.new(settings.hash_name), most=settings.max_upload)
+    copies = Copies(cluster, HybridClock(time.time), reactor)
+    uploads = Uploads(copies, lambda: hashlib.new(settings.hash_name), settings.max_upload)
     yield _port("uploads", settings.upload, upload_root(uploads), settings.max_upload, reactor)
     cache_control = CACHE_CONTROL if settings.cache_control is None else settings.cache_control
     downloads = download_root(Downloads(cluster), time.time, cache_control)
@@ -125,8 +133,9 @@ def _port(what: str, address: ListenAddress, root: Resource, most: int, reactor:
     return ListeningService(what, address.address, serverFromString(reactor, address.endpoint), front, reactor)
 
 
-def _remote_cluster(topology: Topology, client: Client, cluster_key: bytes | None) -> Cluster:
-    def store_for(server: Server) -> IBlobStore:
-        return RemoteStore(client, server.url, cluster_key)
+def _remote_cluster(topology: Topology, client: Client, cluster_key: bytes | None, reactor: Any) -> Cluster:
+    return _cluster(topology, lambda server: RemoteStore(client, server.url, cluster_key), reactor)
 
-    return Cluster(topology, store_for)
+
+def _cluster(topology: Topology, store_for: Callable[[Server], IBlobStore], reactor: Any) -> Cluster:
+    return Cluster(topology, store_for, Health(random.random), reactor.seconds, random.shuffle)

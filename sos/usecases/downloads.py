@@ -45,7 +45,7 @@ class Downloads:
 
     async def _first(self, object_id: BlobID, ask: Callable[[IBlobStore], Awaitable[T]]) -> T:
         unasked = 0
-        for server in self._cluster.members_for(object_id):
+        for server in self._cluster.readers_for(object_id):
             try:
                 return await ask(self._cluster.store_of(server))
             except BlobNotFound:

@@ -47,7 +47,7 @@ class GroupWrite:
             self._running[server] = writing
         for server, writing in list(self._running.items()):
             writing.addBoth(self._ended, server)
-        if self._running:
+        if servers:
             await self._decided
         return self._tally
 

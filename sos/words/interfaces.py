@@ -131,3 +131,10 @@ class IRoundReporter(Interface):
 
     def copy_begins(blob_id: BlobID, source: str, target: str) -> None:
         """A blob is about to be copied."""
+
+
+class IProbed(Interface):
+    """Something at the far end of a connection."""
+
+    def alive() -> Awaitable[None]:
+        """Ask for a sign of life. Raises `Unavailable`, and `Forbidden` or `Unauthorized` where we may not ask."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
+from sos.decisions.health import Health
 from sos.decisions.topology import Group, Server, Topology
 from sos.store.memory import MemoryStore
 from sos.usecases.cluster import Cluster
@@ -43,7 +44,7 @@ def cluster_of(**groups: Mapping[str, IBlobStore]) -> Cluster:
     """Make a cluster of groups, each with its members' names and stores."""
     topology = Topology(tuple(Group(name, tuple(map(server, members))) for name, members in groups.items()))
     stores = {server(name): store for members in groups.values() for name, store in members.items()}
-    return Cluster(topology, stores.__getitem__)
+    return Cluster(topology, stores.__getitem__, Health(lambda: 0.5), lambda: 0.0, lambda servers: None)
 
 
 def put(store: IBlobStore, payload: bytes, name: str, version: int = 1, kind: Kind = Kind.BLOB) -> Entry:
@@ -72,16 +73,16 @@ class Flaky:
             raise error
         return getattr(self._store, verb)(*arguments, **named)
 
-    def fetch(self, blob_id: BlobID, span: Span | None = None) -> Awaitable[OpenBlob]:
-        return self._answer("fetch", blob_id, span)  # type: ignore[no-any-return]
+    async def fetch(self, blob_id: BlobID, span: Span | None = None) -> OpenBlob:
+        return await self._answer("fetch", blob_id, span)  # type: ignore[no-any-return]
 
-    def stat(self, blob_id: BlobID) -> Awaitable[Entry]:
-        return self._answer("stat", blob_id)  # type: ignore[no-any-return]
+    async def stat(self, blob_id: BlobID) -> Entry:
+        return await self._answer("stat", blob_id)  # type: ignore[no-any-return]
 
-    def receive(self, entry: Entry, body: IBodyProducer) -> Awaitable[Received]:
-        return self._answer("receive", entry, body)  # type: ignore[no-any-return]
+    async def receive(self, entry: Entry, body: IBodyProducer) -> Received:
+        return await self._answer("receive", entry, body)  # type: ignore[no-any-return]
 
-    def enumerate(
+    async def enumerate(
         self, prefix: str = "", after: str = "", limit: int = 1000, kind: Kind | None = None
-    ) -> Awaitable[Sequence[BlobID]]:
-        return self._answer("enumerate", prefix, after, limit, kind)  # type: ignore[no-any-return]
+    ) -> Sequence[BlobID]:
+        return await self._answer("enumerate", prefix, after, limit, kind)  # type: ignore[no-any-return]

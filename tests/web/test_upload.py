@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from sos.http.bodies import collect
+from sos.usecases.copies import Copies
 from sos.usecases.uploads import Uploads
 from sos.web.upload import upload_root
 from sos.words.blob import BlobID
@@ -21,7 +23,7 @@ HELLO = BlobID(hashlib.sha1(b"hello").hexdigest())
 
 def browser_of(store: IBlobStore) -> Browser:
     """Make a client of an api over one store, which takes uploads of 1,000 bytes."""
-    return Browser(upload_root(Uploads(cluster_of(one={"a": store}), clock(), hashlib.sha1, 1000)))
+    return Browser(upload_root(Uploads(Copies(cluster_of(one={"a": store}), clock(), Clock()), hashlib.sha1, 1000)))
 
 
 class UploadTests(SynchronousTestCase):

@@ -1,0 +1,98 @@
+"""A store whose failures are remembered: it wraps a member's, and tells the health of the members what it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from attrs import evolve
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IConsumer
+from twisted.python.failure import Failure
+from twisted.web.iweb import IBodyProducer
+from zope.interface import implementer
+
+from sos.words.blob import BlobID, Entry, Kind, Span
+from sos.words.errors import ServerUnavailable, SOSError
+from sos.words.interfaces import IBlobStore, IProbed, OpenBlob, Received
+
+T = TypeVar("T")
+
+
+@implementer(IBlobStore, IProbed)
+class WatchedStore:
+    """Passes everything on; a member that is out of reach has failed, one that gives any answer of its own is well."""
+
+    def __init__(self, store: IBlobStore, failed: Callable[[], None], answered: Callable[[], None]) -> None:
+        """Watch `store`, and tell `failed` or `answered` of what comes back."""
+        self._store = store
+        self._probed = IProbed(store)
+        self._failed = failed
+        self._answered = answered
+
+    async def fetch(self, blob_id: BlobID, span: Span | None = None) -> OpenBlob:
+        """See `IBlobFetcher`. The body is watched too, for a member can go away in the middle of it."""
+        opened = await self._watched(self._store.fetch(blob_id, span))
+        return evolve(opened, body=_WatchedBody(opened.body, self._failed))
+
+    async def stat(self, blob_id: BlobID) -> Entry:
+        """See `IBlobFetcher`."""
+        return await self._watched(self._store.stat(blob_id))
+
+    async def receive(self, entry: Entry, body: IBodyProducer) -> Received:
+        """See `IBlobReceiver`."""
+        return await self._watched(self._store.receive(entry, body))
+
+    async def enumerate(
+        self, prefix: str = "", after: str = "", limit: int = 1000, kind: Kind | None = None
+    ) -> Sequence[BlobID]:
+        """See `IBlobEnumerator`."""
+        return await self._watched(self._store.enumerate(prefix, after, limit, kind))
+
+    async def alive(self) -> None:
+        """See `IProbed`."""
+        await self._watched(self._probed.alive())
+
+    async def _watched(self, answer: Awaitable[T]) -> T:
+        try:
+            result = await answer
+        except ServerUnavailable:
+            self._failed()
+            raise
+        except SOSError:
+            self._answered()
+            raise
+        self._answered()
+        return result
+
+
+@implementer(IBodyProducer)
+class _WatchedBody:
+    """Passes a body on, and tells of the server that breaks it off."""
+
+    def __init__(self, body: IBodyProducer, failed: Callable[[], None]) -> None:
+        self.length = body.length
+        self._body = body
+        self._failed = failed
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        """Pour the body."""
+        pouring: Deferred[None] = self._body.startProducing(consumer)
+        return pouring.addErrback(self._tell)
+
+    def pauseProducing(self) -> None:
+        """Pass it on."""
+        self._body.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Pass it on."""
+        self._body.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """Pass it on."""
+        self._body.stopProducing()
+
+    def _tell(self, failure: Failure) -> Failure:
+        if failure.check(ServerUnavailable):
+            self._failed()
+        return failure

@@ -1,0 +1,129 @@
+"""The cluster: who is asked, who is written to, and who is left alone."""
+
+from __future__ import annotations
+
+from zope.interface import implementer
+
+from sos.decisions.health import Health
+from sos.decisions.topology import Server, Topology
+from sos.usecases.cluster import Cluster
+from sos.usecases.watched_store import WatchedStore
+from sos.words.blob import BlobID
+from sos.words.errors import BlobNotFound, ServerUnavailable
+from sos.words.interfaces import IBlobStore, IProbed
+from tests.support import failure_of, success_of
+from tests.usecases.cluster_of import Flaky, memory_store, server
+
+A, B, C = server("a"), server("b"), server("c")
+ABC = BlobID("abc")
+
+
+@implementer(IProbed)
+class Remote(Flaky):
+    """A store at the far end of a connection that is up or down."""
+
+    def __init__(self) -> None:
+        super().__init__(memory_store())
+
+    async def alive(self) -> None:
+        """Answer, or not."""
+        self.calls.append("alive")
+        if self._always is not None:
+            raise self._always
+
+    def go_down(self) -> None:
+        """Be out of reach."""
+        self._always = ServerUnavailable("http://x:1", "connection refused")
+
+    def come_back(self) -> None:
+        """Be there again."""
+        self._always = None
+
+
+class Setup:
+    """Three remote members of one group, a clock, and an order of chance that turns the list round."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.remotes = {member: Remote() for member in (A, B, C)}
+        topology = Topology.of_servers([A, B, C])
+        self.cluster = Cluster(topology, self._store_for, Health(lambda: 0.5), lambda: self.now, list.reverse)
+
+    def _store_for(self, member: Server) -> IBlobStore:
+        return self.remotes[member]
+
+    def ask(self, member: Server) -> None:
+        """Ask a member for a blob that nobody has."""
+        failure_of(self.cluster.store_of(member).stat(ABC))
+
+
+def test_reads_are_spread_and_those_that_rest_come_last() -> None:
+    """Chance makes the order, health corrects it."""
+    setup = Setup()
+    assert setup.cluster.readers_for(ABC) == [C, B, A]
+    setup.remotes[C].go_down()
+    setup.ask(C)
+    assert setup.cluster.readers_for(ABC) == [B, A, C]
+
+
+def test_any_answer_says_that_a_member_is_well() -> None:
+    """A 404 is a good answer; only silence and garbage are failures."""
+    setup = Setup()
+    setup.ask(A)
+    assert not setup.cluster.is_resting(A)
+    setup.remotes[A].go_down()
+    setup.ask(A)
+    assert setup.cluster.is_resting(A)
+    setup.remotes[A].come_back()
+    setup.ask(A)
+    assert not setup.cluster.is_resting(A)
+
+
+def test_a_probe_brings_a_member_back_when_its_rest_has_ended() -> None:
+    """Not before, and nobody has to ask it for anything."""
+    setup = Setup()
+    setup.remotes[A].go_down()
+    setup.ask(A)
+    success_of(setup.cluster.probe())
+    assert "alive" not in setup.remotes[A].calls
+    setup.now = 1.0
+    success_of(setup.cluster.probe())
+    assert setup.cluster.is_resting(A)
+    setup.remotes[A].come_back()
+    setup.now = 3.0
+    success_of(setup.cluster.probe())
+    assert not setup.cluster.is_resting(A)
+    assert setup.remotes[B].calls == []
+
+
+def test_a_member_that_left_the_topology_is_probed_no_more() -> None:
+    """And forgotten."""
+    setup = Setup()
+    setup.cluster.failed(A)
+    setup.cluster.change(Topology.of_servers([B, C]))
+    setup.now = 5.0
+    success_of(setup.cluster.probe())
+    assert "alive" not in setup.remotes[A].calls
+    assert not setup.cluster.is_resting(A)
+
+
+def test_writes_go_to_the_well_unless_they_are_too_few() -> None:
+    """A dead member costs an upload nothing."""
+    setup = Setup()
+    (group,) = setup.cluster.topology.groups
+    assert setup.cluster.writers_of(group, 2) == [A, B, C]
+    setup.cluster.failed(B)
+    assert setup.cluster.writers_of(group, 2) == [A, C]
+    assert setup.cluster.writers_of(group, 3) == [A, B, C]
+
+
+def test_a_body_that_breaks_off_is_a_failure_of_its_member() -> None:
+    """Whoever reads it hears of it, and the next reader asks somebody else first."""
+    failures: list[str] = []
+    remote = Remote()
+    watched = WatchedStore(remote, lambda: failures.append("failed"), lambda: failures.append("answered"))
+    assert isinstance(failure_of(watched.fetch(ABC)), BlobNotFound)
+    assert failures == ["answered"]
+    remote.go_down()
+    assert isinstance(failure_of(watched.fetch(ABC)), ServerUnavailable)
+    assert failures == ["answered", "failed"]

@@ -20,7 +20,7 @@ def test_an_upload_comes_back_by_its_id(house: Household) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     stored = ask("POST", api.port("uploads"), "/upload", PASSWD, form)
     assert stored.status == 200
-    assert json.loads(stored.body) == {"id": SHA1, "size": len(PASSWD), "status": "OK", "copies": 1}
+    assert json.loads(stored.body) == {"id": SHA1, "size": len(PASSWD), "status": "OK", "copies": 2}
     for path in (f"/fetch/{SHA1}", f"/fetch/{SHA1}.txt"):
         fetched = ask("GET", api.port("downloads"), path)
         assert (fetched.status, fetched.body) == (200, PASSWD)

@@ -57,3 +57,5 @@ def _wait_until_refused(port: int) -> None:
             socket.create_connection(("127.0.0.1", port), timeout=30).close()
         except ConnectionRefusedError:
             return
+        except ConnectionResetError:  # it was in the queue of the port when that closed
+            continue

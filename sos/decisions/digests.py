@@ -1,0 +1,34 @@
+"""Which digest tells whether the bytes of a blob are the right ones."""
+
+from __future__ import annotations
+
+import re
+
+from attrs import frozen
+
+from sos.words.blob import Entry, Kind
+
+_HEX = re.compile(r"[0-9a-f]+")
+_NAMES = {40: "sha1", 64: "sha256"}
+"""The digests that make IDs, by the number of their hex digits (design, section 2)."""
+
+
+@frozen
+class Expected:
+    """A digest that the bytes must have; `name` is what `hashlib` calls it."""
+
+    name: str
+    digest: bytes
+
+
+def expected_of(entry: Entry) -> Expected | None:
+    """Say which digest the bytes of an entry must have, None where nobody knows.
+
+    A server of the old contract keeps none; but there the ID of a whole object is the digest of its bytes.
+    """
+    if entry.sha256 is not None:
+        return Expected("sha256", entry.sha256)
+    name = _NAMES.get(len(entry.id))
+    if name is None or entry.kind is not Kind.BLOB or _HEX.fullmatch(entry.id) is None:
+        return None
+    return Expected(name, bytes.fromhex(entry.id))

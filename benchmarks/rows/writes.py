@@ -1,0 +1,79 @@
+"""Rows that write durably, beside a bare loop that appends 4 KiB and syncs it: what the disk can do in the same minute."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+from benchmarks import traffic
+from benchmarks.asking import ask_well, upload
+from benchmarks.bench import Bench, in_turn
+from benchmarks.durability import check_settings, check_syncs
+from benchmarks.figures import Measured
+from benchmarks.filled import name_of, payload_of
+from benchmarks.loads import Writing
+from benchmarks.machine import SERVER_CORE, on_core
+from benchmarks.servers import api_server, blob_server, sink
+
+_SIZE = 4096
+_WARM_SECONDS = 0.3
+
+
+def syncs(bench: Bench, seconds: float) -> float:
+    """Append 4 KiB and sync, one after the other; how often a second."""
+    path, payload = bench.directory / "appended", os.urandom(_SIZE)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    done, started = 0, time.perf_counter()
+    with on_core(SERVER_CORE):
+        while time.perf_counter() - started < seconds:
+            os.pwrite(descriptor, payload, done * _SIZE)
+            os.fdatasync(descriptor)
+            done += 1
+    rate = done / (time.perf_counter() - started)
+    os.close(descriptor)
+    return rate
+
+
+def durable_puts(bench: Bench) -> Measured:
+    """PUT blobs of 4 KiB from 16 clients."""
+    bench.check_disk()
+    check_settings(bench)
+    served = blob_server(bench, bench.directory / "store")
+    notes = check_syncs(served, lambda: ask_well("PUT", served.port, f"/blob/{name_of(0)}", payload_of(0)))
+    return _beside_syncs(bench, Writing(served.port, served.port).rate, notes)
+
+
+def two_groups(bench: Bench) -> Measured:
+    """Upload objects of 4 KiB from 16 clients: two groups of one member, one copy of each."""
+    return _uploads(bench, [1, 1])
+
+
+def two_members(bench: Bench) -> Measured:
+    """Upload objects of 4 KiB from 16 clients: one group of two members, two copies of each."""
+    return _uploads(bench, [2])
+
+
+def _uploads(bench: Bench, sizes: list[int]) -> Measured:
+    bench.check_disk()
+    check_settings(bench)
+    stores = iter(bench.directory / f"store-{number}" for number in range(sum(sizes)))
+    groups = [[blob_server(bench, next(stores)) for _ in range(size)] for size in sizes]
+    api = api_server(bench, groups)
+    notes: tuple[str, ...] = ()
+    if len(groups) == 1:  # each member takes each upload
+        notes = check_syncs(groups[0][0], lambda: upload(api.uploads, payload_of(0)))
+    return _beside_syncs(bench, Writing(api.uploads, api.downloads.port, through_api=True).rate, notes)
+
+
+def _beside_syncs(bench: Bench, rate: Callable[[float], float], notes: tuple[str, ...]) -> Measured:
+    seconds = bench.plan.seconds
+    rate(_WARM_SECONDS)
+    return Measured(*in_turn(bench.plan.pairs, lambda: rate(seconds), lambda: syncs(bench, seconds / 2)), notes)
+
+
+def generator(bench: Bench) -> Measured:
+    """PUT the same into a server that keeps nothing: the load generator, and no upload row, ends here."""
+    served = sink(bench)
+    order = traffic.Order(port=served.port, seed="sink", seconds=bench.plan.seconds)
+    return Measured(tuple(traffic.load(order).rate for _ in range(bench.plan.long_pairs)))

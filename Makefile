@@ -1,5 +1,6 @@
 # make run     an api and two stores on this machine, until Ctrl-C
 # make test    all that continuous integration runs
+# make bench   sos beside nginx, five minutes (QUICK=1: one; ROWS=regex picks; see benchmarks/README.rst)
 # make clean   remove what these two have made, but for the stores in data/
 
 PYTHON ?= python3
@@ -10,9 +11,9 @@ DATA ?= data
 
 BIN = $(VENV)/bin
 # A plain editable install does not show the plugin to twistd; this mode does.
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
 
-.PHONY: help run test clean
+.PHONY: help run test bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -44,6 +45,9 @@ test: $(VENV)/installed-dev
 	$(BIN)/trial --reporter=text tests
 	$(BIN)/python -m pytest
 
+bench: $(VENV)/installed
+	@$(BIN)/python -m benchmarks
+
 clean:
 	rm -rf $(VENV) build *.egg-info _trial_temp* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
@@ -55,10 +59,10 @@ $(BIN)/python:
 
 $(VENV)/installed: $(BIN)/python setup.cfg pyproject.toml
 	@echo "Installing into $(VENV) ..."
-	@$(INSTALL) .
+	@$(PIP_INSTALL) .
 	@touch $@
 
 $(VENV)/installed-dev: $(BIN)/python setup.cfg pyproject.toml
 	@echo "Installing into $(VENV), with what the tests need ..."
-	@$(INSTALL) '.[dev]'
+	@$(PIP_INSTALL) '.[dev]'
 	@touch $@ $(VENV)/installed

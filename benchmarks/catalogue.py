@@ -29,7 +29,8 @@ class Row:
 ROWS = (
     Row("get", "blob GET 4 KiB", "/s", reads.small_get, "nginx", Goal(0.28, 0.32), WITH_NGINX),
     Row("get-many", "GET of 1,000 blobs in turn", "/s", reads.many_gets, "nginx", None, WITH_NGINX),
-    Row("get-stock", "the same from stock twisted.web", "/s", reads.stock_get, "nginx", None, WITH_NGINX),
+    Row("get-stock-file", "the same, stock twisted.web, File", "/s", reads.stock_file_get, "nginx", None, WITH_NGINX),
+    Row("get-stock-data", "the same, stock twisted.web, Data", "/s", reads.stock_data_get, "nginx", None, WITH_NGINX),
     Row("get-peer", "the same from BENCH_PEER", "/s", reads.peer_get, "nginx", None, WITH_NGINX),
     Row("get-large", "GET of one long blob", "MB/s", reads.large_get, "nginx", Goal(0.7), ("nginx",)),
     Row(

@@ -123,12 +123,12 @@ def _nginx(bench: Bench, files: dict[str, bytes], upstream: str = "", location: 
     return Served(process, port)
 
 
-def stock(bench: Bench, files: dict[str, bytes]) -> Served:
-    """Start twisted.web as it comes, over some files."""
+def stock(bench: Bench, files: dict[str, bytes], source: str) -> Served:
+    """Start twisted.web as it comes, over some files: it reads them each time ("files"), or once ("memory")."""
     directory = bench.directory / "stock"
     write_files(directory, files)
-    process = bench.start_module("stock", "benchmarks.stock", str(directory))
-    return Served(process, process.port("files"))
+    process = bench.start_module("stock", "benchmarks.stock", str(directory), source)
+    return Served(process, process.port(source))
 
 
 def sink(bench: Bench) -> Served:

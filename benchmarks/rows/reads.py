@@ -45,11 +45,20 @@ def many_gets(bench: Bench) -> Measured:
     return rates(bench, Reading("sos", served, path, payload, script), beside)
 
 
-def stock_get(bench: Bench) -> Measured:
+def stock_file_get(bench: Bench) -> Measured:
+    """GET the same from stock twisted.web, out of a file."""
+    return _stock(bench, "files")
+
+
+def stock_data_get(bench: Bench) -> Measured:
     """GET the same from stock twisted.web, out of its memory."""
+    return _stock(bench, "memory")
+
+
+def _stock(bench: Bench, source: str) -> Measured:
     path, payload = f"/blob/{name_of(0)}", payload_of(0)
     beside = Reading("nginx", nginx(bench, {path: payload}), path, payload)
-    return rates(bench, Reading("twisted.web", stock(bench, {path: payload}), path, payload), beside)
+    return rates(bench, Reading("twisted.web", stock(bench, {path: payload}, source), path, payload), beside)
 
 
 def peer_get(bench: Bench) -> Measured:

@@ -13,7 +13,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.python import usage
 
 from sos.decisions.sizes import size_of
-from sos.settings import MOST_UPLOAD
+from sos.settings import MOST_UPLOAD, MOST_WORKERS
 from sos.store.room import Reserve
 from sos.words.errors import BadInput, SOSError
 
@@ -23,6 +23,8 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,3})?", re.ASCII)
 _PERCENT = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,3})?)\s*%", re.ASCII)
+_COUNT = re.compile(r"[0-9]{1,4}", re.ASCII)
+_SHARED = re.compile(r"(?:haproxy:)?(?:tcp6?|ssl|unix):.*|systemd:.*", re.ASCII | re.DOTALL)
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,254}[\x21-\x7e])?")
 
 
@@ -82,6 +84,13 @@ def seconds_of(text: str) -> float:
     return float(text)
 
 
+def worker_count_of(text: str) -> int:
+    """Read the number of worker processes."""
+    if _COUNT.fullmatch(text) is None or not 1 <= int(text) <= MOST_WORKERS:
+        raise BadInput(f"{text!r} is no number of workers: 1 to {MOST_WORKERS}; one a core is plenty.")
+    return int(text)
+
+
 def upload_size_of(text: str) -> int:
     """Read the size of the largest upload, which is held in memory."""
     size = size_of(text)
@@ -124,3 +133,8 @@ def endpoint_of(text: str) -> str:
     except (ValueError, TypeError, LookupError, OSError, TLSError) as error:
         raise BadInput(f"{text!r} is no endpoint to listen on, such as tcp:4001:interface=127.0.0.1 ({error}).") from None
     return text
+
+
+def can_be_shared(endpoint: str) -> bool:
+    """Whether workers can listen on the socket of an endpoint string: whether it is known to open one, and how."""
+    return _SHARED.fullmatch(endpoint) is not None

@@ -21,6 +21,7 @@ from sos.decisions.config import server_list
 from sos.decisions.printouts import server_table
 from sos.decisions.topology import Server, Topology
 from sos.option_values import (
+    can_be_shared,
     coerced,
     endpoint_of,
     header_value_of,
@@ -32,6 +33,7 @@ from sos.option_values import (
     reserve_of,
     seconds_of,
     upload_size_of,
+    worker_count_of,
 )
 from sos.settings import (
     BLOB_PORT,
@@ -65,7 +67,7 @@ _PORTS = frozenset({"api-host", "upload-port", "download-port", "upload-listen",
 _API = _PORTS | {"replicate-every", "hash", "max-upload", "cache-control"}
 _OF_ROLE = {
     "blob": _COMMON | _STORE | _BLOB | _KEY,
-    "api": _COMMON | _MEMBERS | _API | _KEY,
+    "api": _COMMON | _MEMBERS | _API | _KEY | {"workers"},
     "all": _COMMON | _STORE | _API,
 }
 """The options that mean something to each role."""
@@ -75,13 +77,19 @@ class SOSOptions(usage.Options):
     """What the options of all commands share: one dash or two, help, and the version of sos."""
 
     longdesc = ""
+    arguments: Sequence[str] = ()
+    """What was parsed, as it was typed but for the dashes."""
+    directory: Path
+    """Where it was parsed: the names of files are relative to it."""
     synopsis: str = "[options]"
     optFlags: list[list[str | None]] = [["verbose", "v", "Say more of what is done."]]  # noqa: RUF012 - usage.Options wants it
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """Read the command line; long options have one dash or two."""
         arguments = sys.argv[1:] if options is None else options
-        super().parseOptions(with_two_dashes(arguments, self.longOpt, self.shortOpt))
+        self.arguments = tuple(with_two_dashes(arguments, self.longOpt, self.shortOpt))
+        self.directory = Path.cwd()
+        super().parseOptions(list(self.arguments))
 
     def opt_version(self) -> None:
         """Show the version of sos and exit."""
@@ -167,16 +175,17 @@ class Options(MemberOptions):
         parameter("role", "blob, api, or all: an api with stores of its own (all).", one_of(ROLES)),
         parameter("host", f"The interface of the blob server ({LOOPBACK}).", host_of),
         parameter("port", f"The port of the blob server ({BLOB_PORT}).", port_of),
-        parameter("listen", "An endpoint string instead of --host and --port.", endpoint_of),
+        parameter("listen", "An endpoint string instead of --host and --port.", str),
         parameter("reserve", "Room on the disk that uploads may not use: 2%, 10GiB (1%, at least 64MiB).", reserve_of),
         parameter("api-host", f"The interface of the api ({EVERYWHERE}; {LOOPBACK} for --role=all).", host_of),
         parameter("upload-port", f"The port for uploads ({UPLOAD_PORT}).", port_of),
         parameter("download-port", f"The port for downloads ({DOWNLOAD_PORT}).", port_of),
-        parameter("upload-listen", "An endpoint string instead of --upload-port.", endpoint_of),
-        parameter("download-listen", "An endpoint string instead of --download-port.", endpoint_of),
+        parameter("upload-listen", "An endpoint string instead of --upload-port.", str),
+        parameter("download-listen", "An endpoint string instead of --download-port.", str),
         parameter("replicate-every", f"Seconds between rounds of replication ({DEFAULT_ROUND:.0f}); 0: none.", seconds_of),
         parameter("hash", "The digest that names objects, sha1 or sha256 (sha1); the same for all apis.", one_of(HASHES)),
         parameter("max-upload", "The size of the largest upload (64MiB, which is also the most).", upload_size_of),
+        parameter("workers", "Processes of the api that share its ports (1); one a core is plenty.", worker_count_of),
         parameter("cache-control", "The Cache-Control of downloads (they keep for a year).", header_value_of),
     ]
 
@@ -241,9 +250,14 @@ class Options(MemberOptions):
         return AllSettings(paths=paths, api=self._api_settings(topology, LOOPBACK), stores=self._store_settings())
 
     def _api_settings(self, topology: Topology, host: str) -> ApiSettings:
+        workers = self.value("workers", 1)
+        if workers > 1:
+            self._check_can_be_shared("upload-listen")
+            self._check_can_be_shared("download-listen")
         return ApiSettings(
             upload=self._listen_address("upload-listen", "upload-port", UPLOAD_PORT, "api-host", host),
             download=self._listen_address("download-listen", "download-port", DOWNLOAD_PORT, "api-host", host),
+            workers=workers,
             topology=topology,
             replicate_every=self.value("replicate-every", DEFAULT_ROUND),
             hash_name=self.value("hash", "sha1"),
@@ -269,7 +283,35 @@ class Options(MemberOptions):
             return ListenAddress.of_tcp(self.value(host, usual_host), self.value(port, usual_port))
         if self[port] is not None:
             raise BadConfig(f"--{listen} and --{port} both say where to listen; give one of them.")
-        return ListenAddress.of_endpoint(endpoint)
+        return ListenAddress.of_endpoint(coerced(listen, self.read_endpoint)(endpoint))
+
+    def read_endpoint(self, text: str) -> str:
+        """Read an endpoint string. Raises `BadInput`."""
+        return endpoint_of(text)
+
+    def _check_can_be_shared(self, listen: str) -> None:
+        endpoint: str | None = self[listen]
+        if endpoint is not None and not can_be_shared(endpoint):
+            raise BadConfig(f"--{listen}: workers can share tcp:, ssl:, unix: and systemd: endpoints, and not {endpoint!r}.")
+
+
+class WorkerOptions(Options):
+    """The options of a worker: those of its parent, who has opened the ports that they name."""
+
+    def __init__(self, number: int) -> None:
+        """Begin with nothing given; a worker's number says which timers it has."""
+        super().__init__("api")
+        self._number = number
+
+    def postOptions(self) -> None:
+        """Put the options together. Raises `UsageError`."""
+        super().postOptions()
+        assert isinstance(self.settings, ApiSettings), "its role is fixed"
+        self.settings = self.settings.of_worker(self._number)
+
+    def read_endpoint(self, text: str) -> str:
+        """Read an endpoint string. The descriptors of ``systemd:`` were the parent's, and cannot be looked for here."""
+        return text if text.startswith("systemd:") else super().read_endpoint(text)
 
 
 def installed_version() -> str:

@@ -26,11 +26,24 @@ from sos.http.origins import tcp_connector
 from sos.options import Options, ReplicateOptions, installed_version
 from sos.remote import RemoteStore
 from sos.services.disk import DiskService
+from sos.services.inherited import inherited_endpoint
 from sos.services.listener import ListeningService
 from sos.services.reload import Reload
+from sos.services.shared_port import SharedPort
 from sos.services.stack import Stack
 from sos.services.timer import RoundTimer
-from sos.settings import AllSettings, ApiSettings, BlobSettings, ListenAddress, StoreSettings
+from sos.services.worker_process import WorkerProcess
+from sos.services.worker_program import WorkerProgram
+from sos.services.workers import Workers
+from sos.settings import (
+    DOWNLOAD_DESCRIPTOR,
+    UPLOAD_DESCRIPTOR,
+    AllSettings,
+    ApiSettings,
+    BlobSettings,
+    ListenAddress,
+    StoreSettings,
+)
 from sos.usecases.cluster import Cluster
 from sos.usecases.copies import Copies
 from sos.usecases.downloads import Downloads
@@ -62,6 +75,8 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         return Daemon(lambda: _blob_server(settings, reactor))
     if isinstance(settings, AllSettings):
         return Daemon(lambda: _all_in_one(settings, reactor))
+    if settings.workers > 1:
+        return Daemon(lambda: _api_of_workers(settings, options, reactor))
     return Daemon(lambda: _api_server(settings, options, reactor))
 
 
@@ -103,6 +118,28 @@ def _api_server(settings: ApiSettings, options: Options, reactor: Any) -> Iterat
     yield from _api(settings, cluster, reactor)
 
 
+def _api_of_workers(settings: ApiSettings, options: Options, reactor: Any) -> Iterator[IService]:
+    """Give the parent of an api's workers. It lets go of the ports first, so that the last worker's end closes them."""
+    ports = {
+        UPLOAD_DESCRIPTOR: _shared_port("uploads", settings.upload, reactor),
+        DOWNLOAD_DESCRIPTOR: _shared_port("downloads", settings.download, reactor),
+    }
+    program = WorkerProgram(options.arguments, options.directory)
+
+    def spawn(number: int, process: WorkerProcess) -> None:
+        program.spawn(reactor, number, process, {theirs: port.descriptor for theirs, port in ports.items()})
+
+    workers = Workers(settings.workers, spawn, reactor, random.random)
+
+    def reload() -> None:
+        options.read_topology()  # a mistake in it is named once, and no worker hears of it
+        workers.reload()
+
+    yield Reload(reload, reactor)
+    yield workers
+    yield from ports.values()
+
+
 def _all_in_one(settings: AllSettings, reactor: Any) -> Iterator[IService]:
     disks = {server: _disk(path, settings.stores, reactor) for server, path in settings.path_of.items()}
     yield from disks.values()
@@ -112,7 +149,7 @@ def _all_in_one(settings: AllSettings, reactor: Any) -> Iterator[IService]:
 
 def _api(settings: ApiSettings, cluster: Cluster, reactor: Any) -> Iterable[IService]:
     """Give what an api consists of: replication, and its two ports."""
-    if settings.replicate_every:
+    if settings.has_timers and settings.replicate_every:
         replication = Replication(cluster, SilentReporter())
         yield RoundTimer("replication", settings.replicate_every, replication.round, reactor)
     copies = Copies(cluster, HybridClock(time.time), reactor)
@@ -130,7 +167,14 @@ def _disk(path: Path, settings: StoreSettings, reactor: Any) -> DiskService:
 def _port(what: str, address: ListenAddress, root: Resource, most: int, reactor: Any) -> ListeningService:
     """Serve a tree of resources; no body on this port has more than `most` bytes."""
     front = Front(root, reactor, time.time, Limits(most_body=most))
+    if address.inherited_as is not None:
+        endpoint = inherited_endpoint(reactor, address.endpoint, address.inherited_as)
+        return ListeningService(what, address.address, endpoint, front, reactor, is_shared=True)
     return ListeningService(what, address.address, serverFromString(reactor, address.endpoint), front, reactor)
+
+
+def _shared_port(what: str, address: ListenAddress, reactor: Any) -> SharedPort:
+    return SharedPort(what, address.address, serverFromString(reactor, address.endpoint))
 
 
 def _remote_cluster(topology: Topology, client: Client, cluster_key: bytes | None, reactor: Any) -> Cluster:

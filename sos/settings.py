@@ -6,7 +6,7 @@ import ipaddress
 import re
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from twisted.internet.endpoints import quoteStringArgument
 
 from sos.decisions.sizes import MIB
@@ -25,6 +25,16 @@ DEFAULT_ROUND = 60.0
 MOST_UPLOAD = 64 * MIB
 """Bytes of one upload: it is held in memory until its digest, and so its home, is known."""
 
+MOST_WORKERS = 64
+"""Processes of one api: more than there are cores in most machines, few enough that a typing mistake starts no thousand."""
+
+UPLOAD_DESCRIPTOR = 3
+DOWNLOAD_DESCRIPTOR = 4
+"""The sockets that a worker inherits: the first numbers behind the standard ones, as service managers have it."""
+
+WITH_TIMERS = 1
+"""The number of the worker that runs the timers."""
+
 _CLOSED_ENDPOINT = re.compile(r"\A(?:unix|systemd):|:interface=(?:127\.|localhost|\\:\\:1(?:\Z|:))")
 """Endpoint strings that only this host can connect to, and sockets that the service manager opened as it was told."""
 
@@ -37,6 +47,8 @@ class ListenAddress:
     address: str
     host: str | None = None
     """The interface, None where an endpoint string says it in its own way."""
+    inherited_as: int | None = None
+    """The descriptor of the socket, where the parent has opened it."""
 
     @classmethod
     def of_tcp(cls, host: str, port: int) -> ListenAddress:
@@ -113,6 +125,20 @@ class ApiSettings:
     """The value of every download's ``Cache-Control``, None for the usual one."""
     cluster_key: bytes | None = field(default=None, repr=False)
     verbose: bool = False
+    workers: int = 1
+    """Processes that share the ports; with 1 the service's own is the only one."""
+    has_timers: bool = True
+    """Whether rounds are run here: of several workers, one runs them."""
+
+    def of_worker(self, number: int) -> ApiSettings:
+        """Give what one of the workers needs to know."""
+        return evolve(
+            self,
+            upload=evolve(self.upload, inherited_as=UPLOAD_DESCRIPTOR),
+            download=evolve(self.download, inherited_as=DOWNLOAD_DESCRIPTOR),
+            workers=1,
+            has_timers=number == WITH_TIMERS,
+        )
 
 
 @frozen(kw_only=True)

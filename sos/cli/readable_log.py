@@ -26,10 +26,13 @@ class ReadableLog:
         """Write an event, unless nobody wants to read it."""
         level = event.get("log_level", LogLevel.info)
         if self._is_wanted(level, event.get("log_namespace", "")):
-            sentence = printable(formatEvent(event) or "")
-            moment = formatTime(event.get("log_time"))
-            self._stream.write(f"{moment} {_MARKS.get(level, '')}{sentence}\n{_traceback(event)}")
-            self._stream.flush()
+            self.write(event, printable(formatEvent(event) or ""), _traceback(event))
+
+    def write(self, event: LogEvent, sentence: str, traceback: str) -> None:
+        """Write an event that somebody wants to read."""
+        moment = formatTime(event.get("log_time"))
+        self._stream.write(f"{moment} {_MARKS.get(event.get('log_level'), '')}{sentence}\n{traceback}")
+        self._stream.flush()
 
     def _is_wanted(self, level: Any, namespace: str) -> bool:
         if level >= LogLevel.warn:

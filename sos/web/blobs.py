@@ -23,6 +23,7 @@ from sos.words.interfaces import ILocalStore
 from sos.words.versions import seconds_of
 
 _NAME_PART = re.compile(r"[a-z0-9]{0,128}")
+_MOST_PARAMETERS = 16
 _KINDS = {kind.name.lower(): kind for kind in Kind}
 
 
@@ -144,7 +145,11 @@ def _length(request: Request) -> int | None:
 def _page_asked_for(query: bytes) -> dict[str, Any]:
     """Read ``prefix``, ``after``, ``limit`` and ``kind``. Raises `BadInput`; other parameters mean nothing."""
     asked: dict[str, Any] = {}
-    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=16):
+    try:
+        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+    except ValueError:
+        raise BadInput(f"A query has at most {_MOST_PARAMETERS} parameters.") from None
+    for name, value in pairs:
         if name in asked:
             raise BadInput(f"The parameter {name!r} came twice.")
         if name in ("prefix", "after"):

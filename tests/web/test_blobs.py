@@ -207,6 +207,7 @@ class BlobServerTests(SynchronousTestCase):
             "prefix=A",
             "kind=cat",
             "limit=1&limit=2",
+            "&".join(f"x{number}=" for number in range(17)),
         ):
             self.assertEqual(self.browser.ask("GET", f"/blobs?{query}").status, 400, query)
         self.assertEqual(self.browser.ask("GET", "/blobs?limit=1000000000").status, 200)

@@ -156,7 +156,7 @@ def _api(settings: ApiSettings, cluster: Cluster, reactor: Any) -> Iterable[ISer
     uploads = Uploads(copies, lambda: hashlib.new(settings.hash_name), settings.max_upload)
     yield _port("uploads", settings.upload, upload_root(uploads), settings.max_upload, reactor)
     cache_control = CACHE_CONTROL if settings.cache_control is None else settings.cache_control
-    downloads = download_root(Downloads(cluster), time.time, cache_control)
+    downloads = download_root(Downloads(cluster, copies.needed_in, reactor), time.time, cache_control)
     yield _port("downloads", settings.download, downloads, settings.max_upload, reactor)
 
 

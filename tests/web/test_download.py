@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from attrs import evolve
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from sos.decisions.tally import usual_min_copies
 from sos.http.bodies import BytesBody
-from sos.usecases.downloads import Downloads
+from sos.usecases.downloads import VERIFIED_WHOLE, Downloads
 from sos.web.download import CACHE_CONTROL, download_root, safe_name
 from sos.words.blob import BlobID, Entry, Kind, Metadata, Version
 from sos.words.errors import BlobTruncated, ServerUnavailable
-from sos.words.interfaces import OpenBlob
+from sos.words.interfaces import IBlobStore, OpenBlob
 from tests.support import bytes_body, success_of
 from tests.usecases.cluster_of import Flaky, cluster_of, memory_store
 from tests.web.browser import NOW, Browser
+
+
+def browser_of(store: IBlobStore) -> Browser:
+    """Make a client of an api over one store."""
+    downloads = Downloads(cluster_of(one={"a": store}), usual_min_copies, Clock())
+    return Browser(download_root(downloads, lambda: NOW))
 
 
 class DownloadTests(SynchronousTestCase):
@@ -21,7 +30,7 @@ class DownloadTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Store the object."""
         self.store = memory_store()
-        self.browser = Browser(download_root(Downloads(cluster_of(one={"a": self.store})), lambda: NOW))
+        self.browser = browser_of(self.store)
         self.keep("abc", b"0123456789", {"X-Orig-Filename": "steve.jpg", "X-Mime-Type": "image/jpeg"})
 
     def keep(self, name: str, payload: bytes, metadata: dict[str, str], kind: Kind = Kind.BLOB) -> None:
@@ -121,12 +130,11 @@ class DownloadTests(SynchronousTestCase):
     def test_members_out_of_reach_are_503_with_retry_after(self) -> None:
         """It may be there: 404 would be a lie."""
         down = Flaky(memory_store(), always=ServerUnavailable("http://a:3001", "connection refused"))
-        browser = Browser(download_root(Downloads(cluster_of(one={"a": down})), lambda: NOW))
-        answer = browser.ask("GET", "/fetch/abc")
+        answer = browser_of(down).ask("GET", "/fetch/abc")
         self.assertEqual((answer.status, answer.headers["retry-after"]), (503, "5"))
         self.assertNotIn("3001", answer.body.decode())
 
-    def test_a_member_that_breaks_off_breaks_the_connection(self) -> None:
+    def test_a_member_that_breaks_off_in_a_long_object_breaks_the_connection(self) -> None:
         """A client must never take a part for the whole."""
 
         class Breaking(BytesBody):
@@ -136,13 +144,13 @@ class DownloadTests(SynchronousTestCase):
                     raise BlobTruncated("the member is gone")
                 return piece
 
-        store = self.store
+        store, size = self.store, VERIFIED_WHOLE + 1
 
         class Member(Flaky):
             async def fetch(self, blob_id: BlobID, span: object = None) -> OpenBlob:
-                return OpenBlob(await store.stat(blob_id), Breaking(b"01234"))
+                entry = evolve(await store.stat(blob_id), size=size)
+                return OpenBlob(entry, Breaking(b"01234", b"56789"))
 
-        browser = Browser(download_root(Downloads(cluster_of(one={"a": Member(store)})), lambda: NOW))
-        answer = browser.ask("GET", "/fetch/abc")
+        answer = browser_of(Member(store)).ask("GET", "/fetch/abc")
         self.assertTrue(answer.was_dropped)
-        self.assertEqual(answer.headers["content-length"], "10")
+        self.assertEqual(answer.headers["content-length"], str(size))

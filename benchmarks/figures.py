@@ -84,11 +84,9 @@ class Goal:
 
 def shown(value: float) -> str:
     """Write a number with as many digits as it deserves: three that count."""
-    if value >= 1000:
-        digits = 10 ** (len(str(int(value))) - 3)
-        return f"{round(value / digits) * digits:,}"
-    if value >= 100:
-        return f"{value:.0f}"
-    if value >= 10:
-        return f"{value:.1f}"
-    return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
+    rounded = float(f"{value:.3g}")
+    if rounded >= 100:
+        return f"{rounded:,.0f}"
+    if rounded >= 10:
+        return f"{rounded:.1f}"
+    return f"{rounded:.2f}" if rounded >= 0.1 else f"{rounded:.3f}"

@@ -31,4 +31,4 @@ def main(directory: str, source: str, reactor: Any) -> None:
 if __name__ == "__main__":
     from twisted.internet import reactor
 
-    main(*sys.argv[1:], reactor)
+    main(sys.argv[1], sys.argv[2], reactor)

@@ -1,0 +1,48 @@
+"""Which rows are measured, and what is said where something is missing."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.__main__ import is_set, main, picked
+from benchmarks.catalogue import ROWS
+from benchmarks.tools import PACKAGES, missing, sentence
+
+
+def test_names_of_rows_are_unique() -> None:
+    """A name stands for a row in all results, for ever."""
+    assert len({row.name for row in ROWS}) == len(ROWS)
+
+
+def test_every_program_that_a_row_needs_can_be_installed() -> None:
+    """Its package is known."""
+    assert {program for row in ROWS for program in row.needs} <= set(PACKAGES)
+
+
+def test_a_pattern_picks_rows() -> None:
+    """Anywhere in the name; nothing picks all."""
+    assert [row.name for row in picked("^get$|idle")] == ["get", "replicate-idle"]
+    assert list(picked("")) == list(ROWS)
+
+
+@pytest.mark.parametrize(("pattern", "said"), [("nosuchrow", "there are: get,"), ("(", "regular expression")])
+def test_a_pattern_that_picks_nothing_is_refused(pattern: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the names that there are; nothing is started."""
+    assert main({"ROWS": pattern}) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("value", "on"), [("1", True), ("yes", True), ("0", False), ("", False)])
+def test_a_switch_is_off_when_it_is_0(value: str, on: bool) -> None:
+    """So that ``QUICK=0`` means what it says."""
+    assert is_set({"QUICK": value}, "QUICK") is on
+    assert not is_set({}, "QUICK")
+
+
+def test_what_is_missing_is_said_with_the_way_to_get_it() -> None:
+    """In one sentence."""
+    assert missing(["sh", "surely-no-such-program"]) == ("surely-no-such-program",)
+    assert sentence(["nginx", "wrk"]) == (
+        "nginx and wrk are not installed: apt-get install nginx-light wrk, or make bench INSTALL=1."
+    )
+    assert sentence(["wrk"]).startswith("wrk is not installed: apt-get install wrk,")

@@ -1,0 +1,88 @@
+"""The load of uploads: what it sends, and which answers it takes."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+
+import pytest
+
+from benchmarks.figures import Wrong
+from benchmarks.traffic import Order, Talk, body_of, length_of, name_of, request_of
+
+PUTS = Order(port=1, seed="a")
+UPLOADS = Order(port=1, seed="a", through_api=True)
+
+
+def talk_that_gets(*pieces: bytes, name: str = "abc") -> tuple[Talk, list[bool]]:
+    """Let an answer come in pieces; give whether it was complete after each."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        talk = Talk(ours)
+        talk.send(name, b"request")
+        assert theirs.recv(100) == b"request"
+        complete = []
+        for piece in pieces:
+            theirs.sendall(piece)
+            complete.append(talk.take())
+    return talk, complete
+
+
+def test_no_two_bodies_are_equal() -> None:
+    """Else a server that knows what it holds would have less to write."""
+    bodies = {body_of(seed, number) for seed in "ab" for number in range(100)}
+    assert len(bodies) == 200
+    assert {len(body) for body in bodies} == {4096}
+
+
+def test_an_upload_is_named_by_its_bytes() -> None:
+    """The api must come to the same name."""
+    assert name_of(UPLOADS, 3) == hashlib.sha1(body_of("a", 3)).hexdigest()
+
+
+def test_a_request_is_whole() -> None:
+    """It has its length and its body, and a PUT has its name in the path."""
+    head, _, body = request_of(PUTS, 3).partition(b"\r\n\r\n")
+    assert head.startswith(b"PUT /blob/%b HTTP/1.1\r\n" % name_of(PUTS, 3).encode())
+    assert length_of(head + b"\r\n") == len(body) == 4096
+    assert request_of(UPLOADS, 3).startswith(b"POST /upload HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize(
+    ("head", "length"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n", 12),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\nX: y\r\n", 7),
+        (b"A: b\r\n", 0),
+    ],
+)
+def test_a_length_is_read_in_any_case(head: bytes, length: int) -> None:
+    """Servers write its name as they like."""
+    assert length_of(head) == length
+
+
+def test_an_answer_may_come_in_pieces() -> None:
+    """It is complete with the last byte of its body."""
+    _, complete = talk_that_gets(b"HTTP/1.1 200 OK\r\nConte", b"nt-Length: 12\r\n\r\n", b'{"id":', b'"abc"}')
+    assert complete == [False, False, False, True]
+
+
+@pytest.mark.parametrize("status", [b"503 Service Unavailable", b"409 Conflict", b"201 Created"])
+def test_an_answer_that_is_no_200_ends_the_load(status: bytes) -> None:
+    """A refusal is quicker than a write, and is none."""
+    with pytest.raises(Wrong, match="was answered"):
+        talk_that_gets(b'HTTP/1.1 %b\r\nContent-Length: 12\r\n\r\n{"id":"abc"}' % status)
+
+
+def test_an_answer_about_another_blob_ends_the_load() -> None:
+    """What was stored must be what was sent."""
+    with pytest.raises(Wrong, match="was answered"):
+        talk_that_gets(b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"id":"abc"}', name="abd")
+
+
+def test_a_connection_that_closes_ends_the_load() -> None:
+    """An upload that nobody answered is not counted, and not forgotten either."""
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    with ours, pytest.raises(Wrong, match="closed"):
+        Talk(ours).take()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from attrs import frozen
 from twisted.internet.address import IPv4Address
@@ -105,8 +105,9 @@ class Connection:
         return [answer.status for answer in self.answers]
 
 
-def answers_in(data: bytes) -> Iterator[Answer]:
-    """Take answers apart; each must be framed exactly."""
+def answers_in(data: bytes, methods: Iterable[bytes] = ()) -> Iterator[Answer]:
+    """Take answers apart; each must be framed exactly. `methods` are those of the requests, where one is a HEAD."""
+    asked = iter(methods)
     while data:
         head, separator, data = data.partition(b"\r\n\r\n")
         assert separator, head
@@ -114,8 +115,11 @@ def answers_in(data: bytes) -> Iterator[Answer]:
         headers = {name.lower(): value for name, value in (one.split(b": ", 1) for one in lines)}
         assert len(headers) == len(lines), lines
         status = int(line.split(b" ")[1])
+        method = b"" if status == 100 else next(asked, b"")
         body = b""
-        if b"transfer-encoding" in headers:
+        if method == b"HEAD":
+            pass
+        elif b"transfer-encoding" in headers:
             body, data = _dechunked(data)
         elif b"content-length" in headers:
             length = int(headers[b"content-length"])

@@ -1,0 +1,1 @@
+"""The corpus over real sockets, against running servers."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from twisted.logger import Logger
+
 from sos.decisions import placement
 from sos.decisions.health import Health
 from sos.decisions.topology import Group, Server, Topology
@@ -19,6 +21,8 @@ Shuffle = Callable[[list[Any]], None]
 
 class Cluster:
     """Holds the topology of the moment; it may change while requests are under way."""
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -80,7 +84,15 @@ class Cluster:
 
     def failed(self, server: Server) -> None:
         """Note that a member did not answer as it should, or not in time."""
+        if not self._health.is_resting(server):
+            self._log.warn("{server} is left alone for a while: it does not answer as it should", server=server.url)
         self._health.failed(server, self._now())
+
+    def answered(self, server: Server) -> None:
+        """Note that a member has given an answer of its own."""
+        if self._health.is_resting(server):
+            self._log.info("{server} is well again", server=server.url)
+            self._health.answered(server)
 
     async def probe(self) -> None:
         """Ask each member whose rest has ended for a sign of life."""
@@ -98,4 +110,4 @@ class Cluster:
         store = self._make_store(server)
         if not IProbed.providedBy(store):
             return store
-        return WatchedStore(store, lambda: self.failed(server), lambda: self._health.answered(server))
+        return WatchedStore(store, lambda: self.failed(server), lambda: self.answered(server))

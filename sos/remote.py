@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -53,6 +54,18 @@ class RemoteStore:
         answer = await self._ask(b"GET", wire.ALIVE)
         await self._expect_200(answer, None)
         await self._payload_of(answer)
+
+    async def status(self) -> dict[str, Any] | None:
+        """Give what the server says of itself; None from one of the old contract, which is not asked that."""
+        answer = await self._ask(b"GET", wire.STATUS)
+        if answer.status == 404:
+            answer.body.stopProducing()
+            return None
+        await self._expect_200(answer, None)
+        try:
+            return wire.json_object(await self._payload_of(answer))
+        except BadInput as error:
+            raise ServerUnavailable(self.server, f"its status cannot be read: {error}") from None
 
     async def fetch(self, blob_id: BlobID, span: Span | None = None) -> OpenBlob:
         """Open a blob, or a span of it; see `IBlobFetcher`."""

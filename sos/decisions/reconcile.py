@@ -18,6 +18,14 @@ Member = TypeVar("Member", bound=Hashable)
 
 
 @frozen
+class Listed(Generic[Member]):
+    """A blob, and the members whose listings have it."""
+
+    blob_id: BlobID
+    holders: tuple[Member, ...]
+
+
+@frozen
 class Missing(Generic[Member]):
     """A blob that some members hold and some lack."""
 
@@ -59,6 +67,13 @@ class Reconciliation(Generic[Member]):
 
     def missing(self) -> Iterator[Missing[Member]]:
         """Give what is known to be missing so far: as far as every listing has been read."""
+        for listed in self.merged():
+            lacking = tuple(member for member in self._pages if member not in listed.holders)
+            if lacking:
+                yield Missing(listed.blob_id, listed.holders, lacking)
+
+    def merged(self) -> Iterator[Listed[Member]]:
+        """Give every blob, ascending and each once, as far as every listing has been read."""
         while not self.wanting:
             heads = [page[0] for page in self._pages.values() if page]
             if not heads:
@@ -67,6 +82,4 @@ class Reconciliation(Generic[Member]):
             holders = tuple(member for member, page in self._pages.items() if page and page[0] == lowest)
             for holder in holders:
                 self._pages[holder].popleft()
-            lacking = tuple(member for member in self._pages if member not in holders)
-            if lacking:
-                yield Missing(lowest, holders, lacking)
+            yield Listed(lowest, holders)

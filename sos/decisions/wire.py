@@ -52,6 +52,13 @@ JSON_TYPE = b"application/json"
 ALIVE = b"/alive"
 """The path of a blob server's sign of life."""
 
+STATUS = b"/status"
+"""The path under which a blob server says how it is."""
+
+UPLOAD = "upload"
+FETCH = "fetch"
+"""The first segments of the paths on the two public ports."""
+
 MOST_JSON = 64 * 1024
 """Bytes of JSON read from a peer: ours are under 300, and a hostile one must cost little to refuse (torture, B6)."""
 

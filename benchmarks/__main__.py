@@ -81,13 +81,13 @@ def _measured(row: Row, bench: Bench) -> Line:
     missing = tools.missing(row.needs)
     if missing:
         return line.with_complaint(tools.sentence(missing))
-    try:
-        with bench:
+    with bench:
+        try:
             return line.with_measured(row.measure(bench))
-    except Missing as error:
-        return line.with_complaint(str(error))
-    except (Wrong, OSError, HTTPException, subprocess.SubprocessError) as error:
-        return line.with_complaint(f"WRONG. {error}", is_wrong=True)
+        except Missing as error:
+            return line.with_complaint(str(error))
+        except (Wrong, OSError, HTTPException, subprocess.SubprocessError) as error:
+            return line.with_complaint(f"WRONG. {error} {bench.last_words}", is_wrong=True)
 
 
 def _keep(lines: Sequence[Line], facts: Mapping[str, Any]) -> None:

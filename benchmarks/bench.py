@@ -63,6 +63,14 @@ class Bench:
             process.end()
         shutil.rmtree(self.directory)
 
+    @property
+    def last_words(self) -> str:
+        """Give what processes wrote last that a row did not end: why one of them failed is often said there."""
+        words = [
+            (process.name, process.output.strip().splitlines()[-1:]) for process in self._processes if not process.was_ended
+        ]
+        return " ".join(f"[{name}: {lines[0][-200:]}]" for name, lines in words if lines)
+
     def start(self, name: str, command: Sequence[str], core: int = SERVER_CORE) -> Running:
         """Start a process that ends with the row."""
         process = Running(command, self.directory, f"{name}-{len(self._processes)}", core)

@@ -46,6 +46,8 @@ class Measured:
     sos: tuple[float, ...]
     reference: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
+    is_disturbed: bool = False
+    """Whether the reference was held up by something else than its own work: then the ratio flatters sos."""
 
     @property
     def ratio(self) -> Spread | None:
@@ -65,12 +67,15 @@ class Goal:
     of_ratio: bool = True
 
     def verdict(self, measured: Measured) -> str:
-        """Say how a median stands to the goal: one word."""
+        """Say how a median stands to the goal: one word. Nothing is claimed of a ratio that flatters."""
         spread = measured.ratio if self.of_ratio else Spread.of(measured.sos)
         assert spread is not None, "a goal of a ratio needs a reference"
-        if self.stretch is not None and self._is_met(spread.median, self.stretch):
+        is_flattered = self.of_ratio and measured.is_disturbed
+        if self.stretch is not None and not is_flattered and self._is_met(spread.median, self.stretch):
             return "beyond"
-        return "met" if self._is_met(spread.median, self.limit) else "missed"
+        if not self._is_met(spread.median, self.limit):
+            return "missed"
+        return "disturbed" if is_flattered else "met"
 
     def _is_met(self, value: float, limit: float) -> bool:
         return value <= limit if self.at_most else value >= limit

@@ -63,8 +63,12 @@ class Reading:
     @property
     def note(self) -> tuple[str, ...]:
         """Say so where the server did not have its core to itself."""
-        share = statistics.median(self.shares)
-        return () if share >= _BUSY else (f"{self.name} had {share:.0%} of a core, so it could have done more",)
+        return () if self.share >= _BUSY else (f"{self.name} had {self.share:.0%} of a core, so it could have done more",)
+
+    @property
+    def share(self) -> float:
+        """Give how much of a core the server had."""
+        return statistics.median(self.shares)
 
 
 def rates(bench: Bench, ours: Reading, theirs: Reading) -> Measured:
@@ -74,7 +78,7 @@ def rates(bench: Bench, ours: Reading, theirs: Reading) -> Measured:
     seconds = bench.plan.seconds
     sos, reference = in_turn(bench.plan.pairs, lambda: ours.rate(seconds), lambda: theirs.rate(seconds))
     notes = (f"by processor time {Spread.of_ratios(theirs.costs, ours.costs)}", *ours.note, *theirs.note)
-    return Measured(sos, reference, notes)
+    return Measured(sos, reference, notes, is_disturbed=theirs.share < _BUSY)
 
 
 @define

@@ -29,6 +29,7 @@ class Running:
     def __init__(self, command: Sequence[str], directory: Path, name: str, core: int) -> None:
         """Start a command on a core, in a directory."""
         self.name = name
+        self.was_ended = False
         self._log = directory / f"{name}.log"
         with self._log.open("wb") as log, on_core(core):
             self._process = subprocess.Popen(
@@ -74,6 +75,7 @@ class Running:
 
     def end(self) -> None:
         """Ask it to end, and see that it does."""
+        self.was_ended = True
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         try:

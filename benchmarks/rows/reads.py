@@ -77,7 +77,8 @@ def peer_get(bench: Bench) -> Measured:
     peers, nginxes = in_turn(
         bench.plan.pairs, lambda: wrk.load(url, len(payload), seconds).rate, lambda: beside.rate(seconds)
     )
-    return Measured(peers, nginxes, ("the peer was pinned to a core by nobody here",))
+    notes = ("the peer was pinned to a core by nobody here", *beside.note)
+    return Measured(peers, nginxes, notes)
 
 
 def large_get(bench: Bench) -> Measured:

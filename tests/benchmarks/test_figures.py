@@ -51,6 +51,13 @@ def test_a_ratio_is_judged_by_its_median(value: float, verdict: str) -> None:
     assert Goal(0.28, 0.32).verdict(measured) == verdict
 
 
+@pytest.mark.parametrize(("value", "verdict"), [(0.27, "missed"), (0.28, "disturbed"), (0.33, "disturbed")])
+def test_a_ratio_that_flatters_meets_nothing(value: float, verdict: str) -> None:
+    """A reference that was held up makes sos look good; what is missed even so is missed."""
+    measured = Measured(sos=(value,), reference=(1.0,), is_disturbed=True)
+    assert Goal(0.28, 0.32).verdict(measured) == verdict
+
+
 @pytest.mark.parametrize(("value", "verdict"), [(63.9, "met"), (64.0, "met"), (64.1, "missed")])
 def test_a_goal_may_be_an_upper_limit_of_the_figure(value: float, verdict: str) -> None:
     """Of memory there should be little, whatever others take."""

@@ -124,6 +124,11 @@ class Entry:
     is_damaged: bool = False
     is_stray: bool = False
 
+    @classmethod
+    def tombstone(cls, blob_id: BlobID, version: Version) -> Entry:
+        """Make the one tombstone of an ID and a version: it has no other fields, so that all who make it make the same."""
+        return cls(id=blob_id, version=version, state=State.DELETED)
+
     @property
     def is_live(self) -> bool:
         """Whether the entry says that its blob is there."""

@@ -83,6 +83,14 @@ class RangeNotSatisfiable(SOSError):
         self.size = size
 
 
+class Unsupported(SOSError):
+    """Something that this server, or one behind it, does not know how to do."""
+
+
+class OtherGroup(SOSError):
+    """A store that belongs to another group than the one that it is asked to be a member of."""
+
+
 class Unavailable(SOSError):
     """Something that should be there cannot be reached now."""
 

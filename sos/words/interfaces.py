@@ -14,7 +14,7 @@ from attrs import frozen
 from twisted.web.iweb import IBodyProducer
 from zope.interface import Attribute, Interface
 
-from sos.words.blob import BlobID, Entry, Kind, Span
+from sos.words.blob import BlobID, Entry, Kind, Span, Version
 from sos.words.versions import HybridClock
 
 T = TypeVar("T")
@@ -63,6 +63,26 @@ class IBlobFetcher(Interface):
 
     def stat(blob_id: BlobID) -> Awaitable[Entry]:
         """Give the entry of a live blob. Raises `BlobNotFound`, `BlobDamaged`, `Unavailable`."""
+
+
+@frozen
+class Removed:
+    """What a removal left: the tombstone that is held, whether anything was known before, and the UUID of the store."""
+
+    entry: Entry
+    was_known: bool
+    store: str | None = None
+
+
+class IBlobRemover(Interface):
+    """Removes blobs."""
+
+    def remove(blob_id: BlobID, version: Version) -> Awaitable[Removed]:
+        """Leave a tombstone of this version, durably; removing twice is not an error.
+
+        Raises `BlobConflict` (older) where something newer is held, `StoreReadOnly`, `Unsupported` (an old-contract
+        server), `Unavailable`.
+        """
 
 
 class IBlobReceiver(Interface):
@@ -118,6 +138,71 @@ class ILocalStore(IBlobStore):
 
     def close() -> Awaitable[None]:
         """Finish the writes that were taken, then let go of files, database and lock."""
+
+
+@frozen
+class StoreSummary:
+    """What a store says of itself to replication: see `sos.decisions.buckets` for the root digest.
+
+    `round` is the number of the last completed round that reached it, 0 for none; `group` the name of the group that
+    it belongs to, None before its first round. Damaged entries and strays are left out of the digests.
+    """
+
+    store: str
+    root: bytes
+    live: int
+    deleted: int
+    damaged: int
+    strays: int
+    clock: Version
+    round: int
+    group: str | None
+
+
+class IDigested(Interface):
+    """What replication needs of a store beyond its blobs. Optional: servers of the old contract do not have it."""
+
+    def summary() -> Awaitable[StoreSummary]:
+        """Say what the whole store holds, in one digest. Raises `Unavailable`."""
+
+    def digests(part: int | None = None) -> Awaitable[Sequence[bytes]]:
+        """Give the digests of the 64 parts, or of the 64 buckets of one part (0 to 63). Raises `BadInput`."""
+
+    def entries(bucket: int, after: str = "", limit: int = 1000) -> Awaitable[Sequence[Entry]]:
+        """Give the next entries of a bucket (0 to 4095), tombstones and damaged ones too, strays not, ascending by ID.
+
+        An empty sequence says that there are no more. Raises `BadInput`.
+        """
+
+    def strays(after: str = "", limit: int = 1000) -> Awaitable[Sequence[Entry]]:
+        """Give the next strays, tombstones among them, ascending by ID."""
+
+    def renew(entry: Entry) -> Awaitable[Received]:
+        """Take an entry whose bytes, those of its SHA-256, are here already: only version and metadata change.
+
+        Raises `BlobNotFound` where the bytes are not here, or are damaged, and `BlobConflict`.
+        """
+
+    def forget(blob_id: BlobID, version: Version) -> Awaitable[None]:
+        """Drop a stray that was carried home, if it still has this version."""
+
+    def old_tombstones(after: str = "", limit: int = 1000) -> Awaitable[Sequence[Entry]]:
+        """Give the next tombstones that this store took longer ago than its tombstone age, ascending by ID."""
+
+    def drop_tombstones(tombstones: Sequence[tuple[BlobID, Version]]) -> Awaitable[int]:
+        """Drop tombstones that every member holds; only those that still have that version and are old enough are.
+
+        Gives the number that were dropped.
+        """
+
+    def note_round(number: int, group: str) -> Awaitable[None]:
+        """Note that a round of a group was completed with this store in it.
+
+        The first one makes the store a member of that group. Raises `OtherGroup` where it belongs to another.
+        """
+
+    def suspect(blob_id: BlobID) -> Awaitable[None]:
+        """Check the bytes of a blob, and set them apart if they are damaged: a reader has found them wrong."""
 
 
 class IRoundReporter(Interface):

@@ -10,6 +10,7 @@ only chunks go through the parser.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httptools
@@ -29,6 +30,7 @@ FRAMING_A_BYTE = 8
 
 _HEAD_END = b"\r\n\r\n"
 _WITHOUT_BODY = (204, 304)
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class AnswerRefused(Exception):
@@ -55,6 +57,7 @@ class AnswerReader:
         self._left = 0
         self._is_chunked = False
         self._has_excess = False
+        self._has_controls = False
         self._keeps_alive = False
         self._framing = 0
         self._parser: Any = None
@@ -95,6 +98,8 @@ class AnswerReader:
 
     def _feed_head(self, data: bytes) -> bytes:
         """Read up to the end of a head, and give back what lies behind it."""
+        if not self._head_size and data[:1] != b"H":  # the parser skips line ends
+            raise AnswerRefused("what it sends is no HTTP answer")
         joined = self._tail + data
         at = joined.find(_HEAD_END)
         stop = len(data) if at < 0 else at + len(_HEAD_END) - len(self._tail)
@@ -111,6 +116,8 @@ class AnswerReader:
 
     def _end_head(self) -> None:
         status = self._parser.get_status_code()
+        if self._has_controls:
+            raise AnswerRefused("the first line of its answer has controls in it")
         if self._parser.get_http_version() not in ("1.1", "1.0"):
             raise AnswerRefused(f"it speaks HTTP/{self._parser.get_http_version()}")
         if len(self.headers) > MOST_HEADERS:
@@ -199,6 +206,10 @@ class AnswerReader:
     def on_message_begin(self) -> None:
         """Notice a second answer behind the one that was asked for."""
         self._has_excess = self.is_complete
+
+    def on_status(self, phrase: bytes) -> None:
+        """Notice controls in the words behind the status, which the parser lets pass."""
+        self._has_controls |= _CONTROL.search(phrase) is not None
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header line; what comes behind the body are trailers, which mean nothing to us."""

@@ -8,7 +8,7 @@ import pytest
 from twisted.python.usage import UsageError
 
 from sos import options as options_module
-from sos.options import Options
+from sos.options import Options, WorkerOptions
 from sos.settings import AllSettings, ApiSettings, BlobSettings
 from sos.store.room import Reserve
 
@@ -126,6 +126,40 @@ def test_endpoint_strings_say_where_to_listen() -> None:
     assert api("--upload-listen=tcp:7:interface=127.0.0.1").upload.endpoint == "tcp:7:interface=127.0.0.1"
 
 
+def test_an_api_can_have_workers() -> None:
+    """One process is the default."""
+    assert api().workers == 1
+    assert api("--workers=64").workers == 64
+    assert api("--workers=2", "--upload-listen=unix:/run/u", "--download-listen=haproxy:tcp:1").workers == 2
+
+
+def test_a_worker_has_the_options_of_its_parent_on_inherited_ports() -> None:
+    """It has no workers itself; the first of them has the timers. Whose descriptors ``systemd:`` means is no matter."""
+    typed = [
+        "-blob-server",
+        "http://a:1",
+        "--workers=2",
+        "--replicate-every=7",
+        "--upload-listen=systemd:domain=INET:index=9",
+    ]
+    for number in (1, 2):
+        options = WorkerOptions(number)
+        options.parseOptions(typed)
+        settings = options.settings
+        assert isinstance(settings, ApiSettings)
+        assert (settings.workers, settings.replicate_every, settings.has_timers) == (1, 7.0, number == 1)
+        assert (settings.upload.inherited_as, settings.download.inherited_as) == (3, 4)
+        assert settings.download.endpoint == "tcp:9992:interface=0.0.0.0"
+    assert api().has_timers and api().upload.inherited_as is None
+
+
+def test_what_was_typed_is_kept() -> None:
+    """Workers are started with it."""
+    options = parsed("-store", "data1", "--port=0", "--role=blob")
+    assert options.arguments == ("--store", "data1", "--port=0", "--role=blob")
+    assert options.directory == Path.cwd()
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -154,6 +188,16 @@ def test_endpoint_strings_say_where_to_listen() -> None:
         (["--replicate-every=nan"], "--replicate-every: "),
         (["--max-upload=65MiB"], "--max-upload: "),
         (["--max-upload=0"], "--max-upload: "),
+        (["--role=api", "--blob-server=http://a", "--workers=0"], "--workers: '0' is no number of workers: 1 to 64"),
+        (["--role=api", "--blob-server=http://a", "--workers=65"], "--workers: "),
+        (["--role=api", "--blob-server=http://a", "--workers=+2"], "--workers: "),
+        (["--role=api", "--blob-server=http://a", "--workers=٤"], "--workers: "),
+        (["--workers=2"], "--workers means nothing to --role=all"),
+        (["--role=blob", "--workers=2"], "--workers means nothing to --role=blob"),
+        (
+            ["--role=api", "--blob-server=http://a", "--workers=2", "--upload-listen=stdio:"],
+            "--upload-listen: workers can share tcp:, ssl:, unix: and systemd: endpoints, and not 'stdio:'",
+        ),
         (["--cache-control=a\r\nb"], "--cache-control: "),
         (["--role=api", "--blob-server=localhost:4001"], "--blob-server: "),
         (["--role=api", "--blob-server=http://a", "--store=x"], "--store means nothing to --role=api"),

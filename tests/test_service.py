@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from twisted.application.service import IService, IServiceMaker
+from twisted.internet import tcp
+from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,6 +16,8 @@ from zope.interface.verify import verifyObject
 
 from sos.options import Options
 from sos.service import makeService
+from sos.services.inherited import is_listening
+from tests.services.processes import FakeProcess
 
 
 def service_of(reactor: MemoryReactorClock, *arguments: str) -> IService:
@@ -70,6 +74,72 @@ class ServiceTests(SynchronousTestCase):
             "--download-listen=tcp:8002:interface=127.0.0.3",
         )
         self.assertEqual(listening(self.reactor), [("127.0.0.2", 8001), ("127.0.0.3", 8002)])
+
+
+class Spawning(MemoryReactorClock):
+    """A reactor that opens real ports, and writes down the processes that it is to start."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spawned: list[tuple[FakeProcess, list[str], dict[int, Any]]] = []
+
+    def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
+        """Open a port."""
+        opened: tcp.Port = tcp.Port(port, factory, backlog, interface, self)
+        opened.startListening()
+        return opened
+
+    def spawnProcess(self, process: Any, executable: str, command: list[str], **more: Any) -> None:
+        """Write it down."""
+        self.spawned.append((FakeProcess(len(self.spawned), process), command, more["childFDs"]))
+
+
+class WorkersTests(SynchronousTestCase):
+    """An api of two workers, as its parent."""
+
+    def setUp(self) -> None:
+        """Start it."""
+        self.reactor = Spawning()
+        members = "--blob-server=http://127.0.0.1:4001,http://127.0.0.1:4002"
+        ports = ["--api-host=127.0.0.1", "--upload-port=0", "--download-port=0"]
+        self.service = service_of(self.reactor, "--role=api", members, "--workers=2", *ports)
+        self.service.privilegedStartService()
+        self.assertEqual(self.reactor.spawned, [], "root's rights are still there")
+        self.service.startService()
+
+    def stop(self) -> Deferred[None]:
+        """Stop it; its workers do not end by themselves."""
+        stopped: Deferred[None] | None = self.service.stopService()
+        assert stopped is not None
+        self.reactor.pump([0.0, 0.0, 0.0])
+        return stopped
+
+    def end_workers(self) -> None:
+        """Let all workers end."""
+        for process, _, _ in self.reactor.spawned:
+            process.ends()
+
+    def test_each_worker_inherits_both_ports(self) -> None:
+        """The parent serves none of them, and asks no member for anything."""
+        self.assertEqual([command[4] for _, command, _ in self.reactor.spawned], ["1", "2"])
+        for _, _, descriptors in self.reactor.spawned:
+            self.assertEqual(set(descriptors), {0, 1, 2, 3, 4})
+            self.assertTrue(is_listening(descriptors[3]) and is_listening(descriptors[4]))
+            self.assertNotEqual(descriptors[3], descriptors[4])
+        self.assertEqual(self.reactor.getReaders(), [])
+        self.assertEqual(self.reactor.tcpClients, [])
+        self.stop()
+        self.end_workers()
+
+    def test_the_parent_lets_go_of_the_ports_before_the_workers_end(self) -> None:
+        """So nobody connects to a port that nobody serves, once they have closed it."""
+        descriptors = self.reactor.spawned[0][2]
+        stopped = self.stop()
+        self.assertFalse(is_listening(descriptors[3]) or is_listening(descriptors[4]))
+        self.assertNoResult(stopped)
+        self.end_workers()
+        self.successResultOf(stopped)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
 
 @pytest.mark.parametrize(

@@ -43,18 +43,27 @@ def main() -> NoReturn:
 
 
 async def work(reactor: Any, options: WorkerOptions) -> None:
-    """Serve the inherited ports until the lifeline is cut or a signal comes; the reactor stops the service before itself."""
+    """Serve the inherited ports until the lifeline is cut; the reactor stops the service before itself."""
     from sos.service import makeService
 
     lifeline = Lifeline()
     StandardIO(lifeline, reactor=reactor)
+    reactor.callWhenRunning(_cut_at_sigterm, lifeline, reactor)
     service = makeService(options, reactor)
     service.privilegedStartService()
     service.startService()
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     lifeline.say_serving()
-    await lifeline.cut
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a service manager may send one to each of us; this one ends already
+    await lifeline.when_cut
+
+
+def _cut_at_sigterm(lifeline: Lifeline, reactor: Any) -> None:
+    """Take SIGTERM from the reactor.
+
+    A service manager sends it to parent and workers alike, and the parent lets go at the same moment: a reactor that is
+    stopped twice logs a failure.
+    """
+    signal.signal(signal.SIGTERM, lambda number, frame: reactor.callFromThread(lifeline.cut))
 
 
 def _give_up(sentence: str) -> NoReturn:

@@ -10,17 +10,22 @@ from sos.services.worker_process import SERVING
 
 
 class Lifeline(Protocol):
-    """Tells the parent that this worker serves, and waits for the parent to let go."""
+    """Tells the parent that this worker serves, and waits until the parent lets go, or until somebody cuts it here."""
 
     def __init__(self) -> None:
         """Begin tied."""
-        self.cut: Deferred[None] = Deferred()
+        self.when_cut: Deferred[None] = Deferred()
 
     def say_serving(self) -> None:
         """Say that this worker takes connections and can be signalled."""
         assert self.transport is not None
         self.transport.write(SERVING)
 
+    def cut(self) -> None:
+        """Let the worker end; once more makes no difference."""
+        if not self.when_cut.called:
+            self.when_cut.callback(None)
+
     def connectionLost(self, reason: Failure | None = None) -> None:
-        """Note that nobody is there any more."""
-        self.cut.callback(None)
+        """Let the worker end: nobody is there any more."""
+        self.cut()

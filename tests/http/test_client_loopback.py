@@ -101,6 +101,12 @@ async def closing(connect: Connector) -> AsyncIterator[Client]:
 
 def certificate_for(host: str) -> PrivateCertificate:
     """Make a certificate that a name signed for itself."""
+    certificate: PrivateCertificate = PrivateCertificate.loadPEM(pem_for(host))
+    return certificate
+
+
+def pem_for(host: str) -> bytes:
+    """Make such a certificate, and its key before it, as a file holds them."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
     now = datetime.datetime.now(datetime.UTC)
@@ -113,8 +119,7 @@ def certificate_for(host: str) -> PrivateCertificate:
     )
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    certificate: PrivateCertificate = PrivateCertificate.loadPEM(private + made.public_bytes(pem))
-    return certificate
+    return private + made.public_bytes(pem)
 
 
 @pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]

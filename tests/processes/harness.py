@@ -98,6 +98,16 @@ class Process:
         with self._changed:
             assert self._changed.wait_for(lambda: text in self.output, PATIENCE), f"it never said {text!r}:\n{self.output}"
 
+    def when_lines_match(self, pattern: str, count: int = 1) -> list[re.Match[str]]:
+        """Wait until so many of its lines hold a pattern, and give what was found in each that does by then."""
+        with self._changed:
+            enough = self._changed.wait_for(lambda: len(self._found(pattern)) >= count, PATIENCE)
+            assert enough, f"fewer than {count} lines hold {pattern!r}:\n{self.output}"
+            return self._found(pattern)
+
+    def _found(self, pattern: str) -> list[re.Match[str]]:
+        return [found for line in self.lines if (found := re.search(pattern, line)) is not None]
+
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send it a signal, wait for its end, and give its exit status."""
         if self._process.poll() is None:
@@ -134,6 +144,10 @@ class Household:
     def twistd(self, *arguments: str) -> Process:
         """Start the daemon in the foreground."""
         return self._started(["-c", _TWISTD, "--nodaemon", "--pidfile=", "sos", *arguments])
+
+    def program(self, code: str, *arguments: str) -> Process:
+        """Start a program of the test's own."""
+        return self._started(["-c", code, *arguments])
 
     def blob_server(self, store: str, port: int = 0) -> Process:
         """Start a blob server, on a free port unless told which."""

@@ -38,7 +38,7 @@ def merge(current: Entry | None, incoming: Entry) -> Decision:
         return Decision.TAKE if rank(incoming) >= rank(current) else Decision.HEAL
     if rank(incoming) < rank(current):
         return Decision.OLDER
-    if _differ_in_bytes(current, incoming):
+    if differ_in_bytes(current, incoming):
         return Decision.CONFLICT
     return Decision.TAKE if rank(incoming) > rank(current) else Decision.SAME
 
@@ -61,7 +61,7 @@ def _fingerprint(entry: Entry) -> bytes:
     return digest.digest()
 
 
-def _differ_in_bytes(current: Entry, incoming: Entry) -> bool:
+def differ_in_bytes(current: Entry, incoming: Entry) -> bool:
     """Both are live with other bytes, and not one object that was cut in two ways."""
     if not (current.is_live and incoming.is_live) or current.sha256 == incoming.sha256:
         return False

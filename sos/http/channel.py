@@ -26,6 +26,7 @@ from sos.http.channel_owner import ChannelOwner
 from sos.http.deadline import Deadline
 from sos.http.head import Head, Refused
 from sos.http.head_reader import HeadReader
+from sos.http.outlet import Outlet, outlet_of
 from sos.http.progress import Progress
 from sos.http.request import Request, is_loopback
 from sos.words.errors import BadInput, BlobTooLarge, BlobTruncated, SOSError
@@ -36,8 +37,11 @@ class Channel(Protocol):
     """Speaks HTTP/1.1 with one client.
 
     To the transport it is one push producer for as long as the connection lives: that is how it learns that the client
-    does not read (`is_clogged`), in mid-answer as well as between pipelined ones.
+    does not read (`is_clogged`), in mid-answer as well as between pipelined ones. While it is not clogged, nothing waits in
+    the transport of a plain socket: so what is written then may go past it (`sos.http.outlet`).
     """
+
+    _outlet: Outlet
 
     def __init__(self, front: ChannelOwner, peer: IAddress, turned_away: Refused | None = None) -> None:
         """Wait for a connection from `peer`; `turned_away` is said to it instead of reading anything."""
@@ -81,6 +85,7 @@ class Channel(Protocol):
         self.is_secure = ISSLTransport.providedBy(transport)
         if hasattr(transport, "setTcpNoDelay"):
             transport.setTcpNoDelay(True)
+        self._outlet = outlet_of(transport)
         transport.registerProducer(self, True)
         if self._turned_away is not None:
             self.refuse(self._turned_away)
@@ -116,7 +121,9 @@ class Channel(Protocol):
         self.front.closed(self)
 
     def pauseProducing(self) -> None:
-        """Note that the client does not read fast enough."""
+        """Note that the client does not read fast enough. Said again at each write, it is no news."""
+        if self.is_clogged:
+            return
         self.is_clogged = True
         self._is_body_timed = False
         self._watch_writing()
@@ -144,7 +151,25 @@ class Channel(Protocol):
 
     def write(self, data: bytes) -> None:
         """Send bytes of an answer."""
-        self._wire.write(data)
+        if self.is_clogged:
+            self._wire.write(data)
+        elif self._outlet.write(data):
+            self.wait()
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether `send_file` can do anything."""
+        return self._outlet.takes_files
+
+    def send_file(self, descriptor: int, at: int, most: int) -> int:
+        """Send bytes of an open file, and say how many; none while the client does not read."""
+        return 0 if self.is_clogged else self._outlet.send_file(descriptor, at, most)
+
+    def wait(self) -> None:
+        """Pause the answer until the client takes more, and until everybody else had a turn."""
+        if not self.is_clogged:
+            self._outlet.wait()
+            self.pauseProducing()
 
     def can_stay_open(self, request: Request) -> bool:
         """Whether the connection survives the answer that begins now: a rest of the body must have arrived already."""
@@ -186,7 +211,7 @@ class Channel(Protocol):
 
     def refuse(self, refused: Refused) -> None:
         """Say what is wrong with the client's bytes, and read no more of them."""
-        self._wire.write(outgoing.refusal(self.stamp, refused.status, refused.headers, refused.sentence))
+        self.write(outgoing.refusal(self.stamp, refused.status, refused.headers, refused.sentence))
         self._close(may_come_more=True)
 
     # The loop
@@ -301,7 +326,7 @@ class Channel(Protocol):
         if request is not None and request.head.expects_continue:
             request.head.expects_continue = False
             if not self._buffer and not request.has_begun:
-                self._wire.write(outgoing.CONTINUE)
+                self.write(outgoing.CONTINUE)
 
     def _time_body(self) -> None:
         """Begin to measure how fast the body comes."""

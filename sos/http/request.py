@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IAddress, IConsumer
+from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from zope.interface import implementer
@@ -18,6 +18,7 @@ from sos.http import outgoing
 from sos.http.head import CHUNKED, Head, Pair
 from sos.http.request_body import RequestBody
 from sos.http.stock import StockRequest
+from sos.words.interfaces import IFileConsumer
 
 if TYPE_CHECKING:
     from sos.http.channel import Channel
@@ -44,7 +45,7 @@ class _BodyFraming(enum.Enum):
     NONE = enum.auto()  # HEAD, 204 and 304
 
 
-@implementer(IRequest, IConsumer)
+@implementer(IRequest, IFileConsumer)
 class Request(StockRequest):
     """What a client asked, and the place to answer it.
 
@@ -163,6 +164,25 @@ class Request(StockRequest):
         self._send(data)
         if self._pulls:
             self._pull()
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether bytes can go from an open file to the client without passing through this process."""
+        return self._framing is _BodyFraming.COUNTED and self._stage is _Stage.BEGUN and self.channel.takes_files
+
+    def take_from_file(self, descriptor: int, at: int, most: int) -> int:
+        """Send bytes of an open file. An answer with more bytes than its length is aborted."""
+        if most > self._left:
+            self.abort()
+            return 0
+        if self._pending is not None:
+            self.channel.write(self._head_bytes())
+        taken = self.channel.send_file(descriptor, at, most)
+        self._left -= taken
+        self.sentLength += taken
+        if self._left and self.takes_files:
+            self.channel.wait()
+        return taken
 
     def finish(self) -> None:
         """End the answer. One with fewer bytes than its length is aborted: it must not look complete."""

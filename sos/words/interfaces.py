@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from attrs import frozen
+from twisted.internet.interfaces import IConsumer
 from twisted.web.iweb import IBodyProducer
 from zope.interface import Attribute, Interface
 
@@ -50,6 +51,19 @@ class IBodySource(Interface):
 
     def body() -> IBodyProducer:
         """Make a fresh body, from byte 0."""
+
+
+class IFileConsumer(IConsumer):
+    """A consumer that can take bytes right out of an open file, so that they are not copied through this process."""
+
+    takes_files: bool = Attribute("Whether it can now; else the bytes are read and written, as to any consumer.")
+
+    def take_from_file(descriptor: int, at: int, most: int) -> int:
+        """Take some bytes from the place `at` on, `most` of them at most, and say how many it took.
+
+        None were taken where it has paused the producer, or where it can do so no more: then `takes_files` says so, and
+        whoever reads the bytes itself will find out whether it is the file that is to blame.
+        """
 
 
 class IBlobFetcher(Interface):

@@ -9,18 +9,14 @@ from collections.abc import Callable
 
 import pytest_twisted  # type: ignore[import-untyped]
 from twisted.internet import reactor
-from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.endpoints import TCP4ServerEndpoint
-from twisted.internet.interfaces import IListeningPort, IReactorTime
-from twisted.internet.threads import deferToThread
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from sos.http.bodies import PushedBody, pour
 from sos.http.front import Front
 from sos.http.request import Request
 from tests.http.front_client import Leaf, answers_in
-
-HEAD = b" HTTP/1.1\r\nHost: localhost\r\n"
+from tests.http.loopback import HEAD, all_of, talk
 
 
 class Zeros(PushedBody):
@@ -41,29 +37,6 @@ class Zeros(PushedBody):
         piece = bytes(min(65_536, self.length - self.pushed))
         self.pushed += len(piece)
         return piece
-
-
-async def talk(front: Front, speak: Callable[[int], bytes]) -> bytes:
-    """Listen on a free port, let a blocking client speak in a thread, and give what it got."""
-    port: IListeningPort = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(front)
-    address = port.getHost()
-    assert isinstance(address, IPv4Address)
-    try:
-        said: bytes = await deferToThread(speak, address.port)
-    finally:
-        await maybeDeferred(port.stopListening)
-        drained = front.drain()
-        front.drop()
-        await drained
-    return said
-
-
-def all_of(connection: socket.socket) -> bytes:
-    """Read to the end."""
-    data = b""
-    while piece := connection.recv(65_536):
-        data += piece
-    return data
 
 
 def front_of(render: Callable[[Request], object]) -> Front:

@@ -9,12 +9,15 @@ which needs bounds for each kind of event, and cannot tell where a chunked body 
 
 from __future__ import annotations
 
+import re
+
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from sos.http.head import Head, Pair, Refused, checked_head, checked_line
 from sos.http.limits import Limits
 
 _END = b"\r\n\r\n"
+_BLANK_LINES = re.compile(rb"(?:\r\n)*")
 _ROOM_IN_LINE = 32
 """Bytes of a request line beside its target: the longest method that llhttp knows, two spaces, the version."""
 
@@ -104,9 +107,9 @@ class HeadReader:
     def _without_blank_lines(self, data: bytes) -> bytes:
         """Leave out empty lines before a request, of which nothing is kept but half a line end (torture H9)."""
         data = self._blank + data
-        begun = data.lstrip(b"\r\n")
-        rest = data[: len(data) - len(begun)].replace(b"\r\n", b"")
-        if rest and (begun or rest != b"\r"):
+        lines = _BLANK_LINES.match(data)
+        rest = data[lines.end() :] if lines else data
+        self._blank = rest if rest == b"\r" else b""
+        if rest[:1] in (b"\r", b"\n") and not self._blank:
             raise Refused(400, "The lines of a request end with CR LF.")
-        self._blank = rest
-        return begun
+        return b"" if self._blank else rest

@@ -1,5 +1,7 @@
 # make run     an api and two stores on this machine, until Ctrl-C
 # make test    all that continuous integration runs
+# make fuzz    mutated requests and answers (SECONDS=60; SEED=… plays a find again)
+# make torture what takes time: deadlines, slow clients, few descriptors; three minutes, and a table of counts
 # make bench   sos beside nginx, five minutes (QUICK=1: one; ROWS=regex picks; see benchmarks/README.rst)
 # make clean   remove what these two have made, but for the stores in data/
 
@@ -13,7 +15,7 @@ BIN = $(VENV)/bin
 # A plain editable install does not show the plugin to twistd; this mode does.
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
 
-.PHONY: help run test bench clean
+.PHONY: help run test fuzz torture bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -47,6 +49,12 @@ test: $(VENV)/installed-dev
 
 bench: $(VENV)/installed
 	@$(BIN)/python -m benchmarks
+
+fuzz: $(VENV)/installed-dev
+	SECONDS=$(SECONDS) SEED=$(SEED) $(BIN)/python -m tests.fuzz
+
+torture: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m torture tests/torture
 
 clean:
 	rm -rf $(VENV) build *.egg-info _trial_temp* .mypy_cache .pytest_cache .ruff_cache .hypothesis

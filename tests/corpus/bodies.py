@@ -50,6 +50,8 @@ REFUSED_BODIES = [
     _bad("H36 bare LF behind data", chunked(b"5\r\n12345\n0\r\n\r\n"), {400}),
     _bad("H36 bare LF behind the last chunk", chunked(b"5\r\n12345\r\n0\n\n"), {400}),
     _bad("H36 no CRLF behind data", chunked(b"5\r\n123456\r\n0\r\n\r\n"), {400}),
+    _bad("H36 two other bytes behind data", chunked(b"5\r\n12345xx0\r\n\r\n"), {400}),
+    _bad("H36 LF CR behind data", chunked(b"5\r\n12345\n\r0\r\n\r\n"), {400}),
     _bad("H36 size too large by one", chunked(b"6\r\n12345\r\n0\r\n\r\n"), {400}),
     _bad("H36 size too small by one", chunked(b"4\r\n12345\r\n0\r\n\r\n"), {400}),
     _bad("H37 17 digits", chunked(b"0" * 16 + b"5\r\n12345"), {400}),

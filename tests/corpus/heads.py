@@ -47,6 +47,8 @@ LINES = [
     Refused("H10 bare LF for the empty line", GET + b"Host: x\r\n\n", {400}),
     Refused("H10 LF CR", GET + b"Host: x\n\r", {400}),
     Refused("H10 bare LF before the request", b"\nGET /a HTTP/1.1\r\nHost: x\r\n\r\n", {400}),
+    Refused("H9 CR CR LF before the request", b"\r\r\n\r\nGET /a HTTP/1.1\r\nHost: x\r\n\r\n", {400}),
+    Refused("H9 CR CR LF and no request", b"\r\n\r\r\n", {400}),
     Refused("H10 bare CR before the request", b"\rGET /a HTTP/1.1\r\nHost: x\r\n\r\n", {400}),
     Refused("H11 no newline, request line", b"A" * 70_000, {400}),
     Refused("H11 no newline, target", b"GET /" + b"a" * 70_000, {414}),

@@ -174,6 +174,8 @@ LISTS = [
     for query in (b"limit=1000000000", b"limit=9", b"", b"x=y", b"prefix=" + TEN_ID, b"after=", b"prefix=", b"kind=blob")
 ]
 
+_CLOSE = {b"connection": b"close"}
+
 OPTIONS_OF_ALL = [
     Asked(
         name=f"H8 OPTIONS * at the {port.value} port",
@@ -185,6 +187,21 @@ OPTIONS_OF_ALL = [
     for port in Port
 ]
 
+CLOSING = [
+    Asked(name=f"H22 {shown(data)}", port=Port.DOWNLOAD, data=data, statuses={404}, headers=_CLOSE, behind=Behind.UNREAD)
+    for data in (
+        *(
+            get(b"/a", b"Connection: " + value)
+            for value in (b"close", b"close,foo", b"foo , Close", b",CLOSE,", b"keep-alive, close")
+        ),
+        get(b"/a", b"Connection: keep-alive", b"Connection: close"),
+        get(b"/a", b"Connection: upgrade, close", b"Upgrade: x"),
+        b"GET /a HTTP/1.0\r\n\r\n",
+        b"GET /a HTTP/1.0\r\nConnection: foo\r\n\r\n",
+    )
+]
+
 ROUTED = [
+    *CLOSING,
     *_every_method(), *LEAD_NOWHERE, *BAD_IDS, *BAD_IDS_WRITTEN, *NAMES_OF_OURS, *THAT_VERY_ID, *LISTS, *OPTIONS_OF_ALL,
 ]  # fmt: skip

@@ -16,4 +16,6 @@ ASKED: Sequence[Asked] = [*ROUTED, *DESCRIBED, *RANGES]
 ROWS: Sequence[Row] = [*REFUSED, *EXACT, *CUTS, *ASKED]
 """All but the pairs of conditions, which are many and alike."""
 
+__all__ = ["ASKED", "CONDITIONS", "REFUSED", "ROWS"]
+
 assert len({row.name for row in [*ROWS, *CONDITIONS]}) == len(ROWS) + len(CONDITIONS), "every row has a name of its own"

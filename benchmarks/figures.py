@@ -5,7 +5,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
+
+_UNNOTICED = 0.03
+"""A share of the cores that others always have: the kernel's threads, a terminal."""
+
+_DISTURBING = 0.1
+"""From this share of the cores on, nothing is claimed: nginx loses more than sos, since its load has no time to spare."""
 
 
 class Wrong(Exception):
@@ -47,7 +53,14 @@ class Measured:
     reference: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
     is_disturbed: bool = False
-    """Whether the reference was held up by something else than its own work: then the ratio flatters sos."""
+    """Whether others were at work on the machine, or the reference was held up: then the ratio may flatter sos."""
+
+    def in_company(self, share: float) -> Measured:
+        """Give the same with what is to be said of others, who had this share of the cores meanwhile."""
+        if share < _UNNOTICED:
+            return self
+        note = f"others had {share:.0%} of the cores meanwhile"
+        return evolve(self, notes=(*self.notes, note), is_disturbed=self.is_disturbed or share >= _DISTURBING)
 
     @property
     def ratio(self) -> Spread | None:

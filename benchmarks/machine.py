@@ -7,6 +7,7 @@ import os
 import platform
 import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
@@ -53,6 +54,35 @@ def cpu_seconds(pid: int) -> float:
 def _ticks(pid: int) -> int:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])
+
+
+class Company:
+    """What others take of our cores, from now on: other people's processes, and other guests of the same host."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._before = _used_by_all() - _used_by_us()
+
+    def share(self) -> float:
+        """Give their part of all our cores until now. What we started must have ended: it is counted as ours only then."""
+        seconds = (time.monotonic() - self._started) * len(_CORES)
+        return max(0.0, _used_by_all() - _used_by_us() - self._before) / seconds
+
+
+def _used_by_all() -> float:
+    """Give the seconds that our cores have worked since the machine's start, or were taken from it."""
+    used = 0
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *fields = line.split()
+        if name in {f"cpu{core}" for core in _CORES}:
+            user, nice, system, _, _, _, _, stolen, *_ = map(int, fields)
+            used += user + nice + system + stolen  # interrupts are left out: those of our own packets are there, too
+    return used / _TICKS
+
+
+def _used_by_us() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def memory_mib(pid: int, field: str = "VmRSS") -> float:

@@ -58,6 +58,16 @@ def test_a_ratio_that_flatters_meets_nothing(value: float, verdict: str) -> None
     assert Goal(0.28, 0.32).verdict(measured) == verdict
 
 
+@pytest.mark.parametrize(
+    ("share", "is_noted", "is_disturbed"), [(0.02, False, False), (0.05, True, False), (0.2, True, True)]
+)
+def test_company_is_noted_and_disturbs(share: float, is_noted: bool, is_disturbed: bool) -> None:
+    """A little is always there; more is said; much takes a goal's success away."""
+    measured = Measured((1.0,), (1.0,), ("first",)).in_company(share)
+    assert measured.notes[0] == "first"
+    assert (len(measured.notes) == 2, measured.is_disturbed) == (is_noted, is_disturbed)
+
+
 @pytest.mark.parametrize(("value", "verdict"), [(63.9, "met"), (64.0, "met"), (64.1, "missed")])
 def test_a_goal_may_be_an_upper_limit_of_the_figure(value: float, verdict: str) -> None:
     """Of memory there should be little, whatever others take."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterable, Sequence
-from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -84,6 +85,10 @@ _LONGEST_SENTENCE = 300
 
 _CONTENT_RANGE = re.compile(rb"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
 _UNSATISFIED_RANGE = re.compile(rb"bytes \*/([0-9]{1,19})")
+_WEEKDAYS = (b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun")
+_MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+_spelled = lru_cache(maxsize=256)(bytes.title)
+"""Spells the name of a header as people do; the same few come again and again."""
 _NUMBER = re.compile(rb"0|[1-9][0-9]{0,18}")
 _HEX_SHA256 = re.compile(rb"[0-9a-f]{64}")
 _KINDS = {kind.name.lower().encode(): kind for kind in Kind}
@@ -174,8 +179,17 @@ def _sentence_of(payload: bytes) -> str:
 
 
 def http_date(seconds: int) -> bytes:
-    """Write unix seconds as HTTP has dates."""
-    return formatdate(seconds, usegmt=True).encode("ascii")
+    """Write unix seconds as HTTP has dates. Each answer has one, and the library's own way takes twice as long."""
+    year, month, day, hour, minute, second, weekday, _, _ = time.gmtime(seconds)
+    return b"%b, %02d %b %04d %02d:%02d:%02d GMT" % (
+        _WEEKDAYS[weekday],
+        day,
+        _MONTHS[month - 1],
+        year,
+        hour,
+        minute,
+        second,
+    )
 
 
 def json_bytes(shape: Any) -> bytes:
@@ -268,7 +282,7 @@ def number(raw: bytes) -> int:
 
 def headers_of_metadata(metadata: Metadata) -> list[tuple[bytes, bytes]]:
     """Give the headers that bring metadata back to a client, ``Content-Type`` first."""
-    kept = [(name.title(), value) for name, value in metadata.pairs]
+    kept = [(_spelled(name), value) for name, value in metadata.pairs]
     return [(b"Content-Type", metadata.value(MIME_TYPE) or DEFAULT_TYPE), *kept]
 
 

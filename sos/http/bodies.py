@@ -91,7 +91,8 @@ class PushedBody:
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
         """Push all pieces; the Deferred fires when the last was written."""
-        self._consumer = consumer
+        if not self._is_stopped:
+            self._consumer = consumer
         done: Deferred[None] = Deferred(lambda _: self.stopProducing())
         self._done = done
         self._push()

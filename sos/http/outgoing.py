@@ -51,8 +51,8 @@ def status_line(status: int, message: bytes | None = None) -> bytes:
 
 def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Give the lines of some headers. Raises `ValueError` where one would be two lines."""
-    lines = [b"%b: %b\r\n" % pair for pair in headers]
-    block = b"".join(lines)
+    lines = [b": ".join(pair) for pair in headers]
+    block = b"\r\n".join([*lines, b""])
     if block.count(b"\n") != len(lines) or block.count(b"\r") != len(lines):
         raise ValueError("A header of an answer has a line end in it.")
     return block

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -17,9 +17,9 @@ from sos.web.answers import Headers, Representation
 from sos.web.names import NamesBody
 from sos.web.resource import AsyncResource, Guard, Routes, last_segment, respond_json
 from sos.web.status import StatusResource
-from sos.words.blob import OLD_CONTRACT, BlobID, Entry, Kind, blob_id
+from sos.words.blob import OLD_CONTRACT, BlobID, Entry, Kind, Span, blob_id
 from sos.words.errors import BadInput
-from sos.words.interfaces import ILocalStore
+from sos.words.interfaces import ILocalStore, OpenBlob
 from sos.words.versions import seconds_of
 
 _NAME_PART = re.compile(r"[a-z0-9]{0,128}")
@@ -61,14 +61,8 @@ class BlobResource(AsyncResource):
 
     async def handle_GET(self, request: Request) -> None:
         """Send the blob, or what was asked of it."""
-        name = blob_id(last_segment(request))
         is_ours = request.header(wire.PROTOCOL) is not None
-        await Representation(
-            stat=lambda: self._store.stat(name),
-            fetch=lambda span: self._store.fetch(name, span),
-            headers=lambda entry: self._headers(entry, is_ours),
-            validators=self._validators,
-        ).send(request)
+        await _StoredBlob(self._store, blob_id(last_segment(request)), is_ours, self._wall).send(request)
 
     handle_HEAD = handle_GET
 
@@ -82,26 +76,49 @@ class BlobResource(AsyncResource):
         received = await self._store.receive(entry, request.body)
         size = received.entry.size
         assert size is not None  # what a store holds has a size
-        headers = self._internal_headers(received.entry) if is_ours else []
+        headers = _internal_headers(received.entry, self._store) if is_ours else []
         respond_json(request, wire.stored_json(name, size), headers)
 
     handle_PUT = handle_POST
 
-    def _headers(self, entry: Entry, is_ours: bool) -> Headers:
+
+class _StoredBlob(Representation):
+    """A blob of the store, as one request sees it."""
+
+    __slots__ = ("_is_ours", "_name", "_store", "_wall")
+
+    def __init__(self, store: ILocalStore, name: BlobID, is_ours: bool, wall: Callable[[], float]) -> None:
+        """Send a blob under its name; only our own client (`is_ours`) is told what concerns nobody else."""
+        self._store = store
+        self._name = name
+        self._is_ours = is_ours
+        self._wall = wall
+
+    def stat(self) -> Awaitable[Entry]:
+        """Give its entry."""
+        return self._store.stat(self._name)
+
+    def fetch(self, span: Span | None) -> Awaitable[OpenBlob]:
+        """Open it."""
+        return self._store.fetch(self._name, span)
+
+    def headers(self, entry: Entry) -> Headers:
+        """Give its metadata and what caches need."""
         headers = wire.headers_of_metadata(entry.metadata)
-        validators = self._validators(entry)
+        validators = self.validators(entry)
         headers.append((b"ETag", validators.entity_tag))
         if validators.modified is not None:
             headers.append((b"Last-Modified", wire.http_date(validators.modified)))
-        return headers + self._internal_headers(entry) if is_ours else headers
+        return headers + _internal_headers(entry, self._store) if self._is_ours else headers
 
-    def _internal_headers(self, entry: Entry) -> Headers:
-        return [*wire.internal_headers(entry), store_header(self._store)]
-
-    def _validators(self, entry: Entry) -> Validators:
+    def validators(self, entry: Entry) -> Validators:
         """Tag a blob by its bytes: under one ID a manifest may come to have others."""
         assert entry.sha256 is not None  # what a store holds has a SHA-256
         return Validators(b'"%b"' % entry.sha256.hex().encode("ascii"), modified_of(entry, self._wall()))
+
+
+def _internal_headers(entry: Entry, store: ILocalStore) -> Headers:
+    return [*wire.internal_headers(entry), store_header(store)]
 
 
 class NamesResource(AsyncResource):

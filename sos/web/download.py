@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl, quote
 
 from twisted.web.resource import Resource
@@ -16,7 +16,8 @@ from sos.web.answers import Headers, Representation
 from sos.web.blobs import modified_of
 from sos.web.guards import refuse_internal_headers
 from sos.web.resource import AsyncResource, Routes, last_segment
-from sos.words.blob import Entry, blob_id
+from sos.words.blob import BlobID, Entry, Span, blob_id
+from sos.words.interfaces import OpenBlob
 
 CACHE_CONTROL = b"public, max-age=31536000, immutable"
 """For a year, which is as long as caches are asked to keep anything: content never changes under its ID."""
@@ -46,25 +47,46 @@ class FetchResource(AsyncResource):
     async def handle_GET(self, request: Request) -> None:
         """Send the object, or what was asked of it."""
         object_id = blob_id(last_segment(request).partition(b".")[0])
-        await Representation(
-            stat=lambda: self._downloads.stat(object_id),
-            fetch=lambda span: self._downloads.open(object_id, span),
-            headers=lambda entry: self._headers(entry, request.query),
-            validators=self._validators,
-        ).send(request)
+        await _Object(self._downloads, object_id, request.query, self._wall, self._cache_control).send(request)
 
     handle_HEAD = handle_GET
 
-    def _headers(self, entry: Entry, query: bytes) -> Headers:
+
+class _Object(Representation):
+    """An object, as one request sees it."""
+
+    __slots__ = ("_cache_control", "_downloads", "_id", "_query", "_wall")
+
+    def __init__(
+        self, downloads: Downloads, object_id: BlobID, query: bytes, wall: Callable[[], float], cache_control: bytes
+    ) -> None:
+        """Send an object; the query may say under which name it is to be kept."""
+        self._downloads = downloads
+        self._id = object_id
+        self._query = query
+        self._wall = wall
+        self._cache_control = cache_control
+
+    def stat(self) -> Awaitable[Entry]:
+        """Give its entry."""
+        return self._downloads.stat(self._id)
+
+    def fetch(self, span: Span | None) -> Awaitable[OpenBlob]:
+        """Open it."""
+        return self._downloads.open(self._id, span)
+
+    def headers(self, entry: Entry) -> Headers:
+        """Give its metadata, what caches need, and what keeps it from running in a browser."""
         headers = wire.headers_of_metadata(entry.metadata)
-        validators = self._validators(entry)
+        validators = self.validators(entry)
         headers += [(b"ETag", validators.entity_tag), (b"Cache-Control", self._cache_control), *_INERT]
         if validators.modified is not None:
             headers.append((b"Last-Modified", wire.http_date(validators.modified)))
-        disposition = _disposition(entry, query)
+        disposition = _disposition(entry, self._query)
         return [*headers, (b"Content-Disposition", disposition)] if disposition else headers
 
-    def _validators(self, entry: Entry) -> Validators:
+    def validators(self, entry: Entry) -> Validators:
+        """Tag an object by its ID: content never changes under it."""
         return Validators(b'"%b"' % entry.id.encode("ascii"), modified_of(entry, self._wall()))
 
 

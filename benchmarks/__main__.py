@@ -19,7 +19,7 @@ from benchmarks import tools
 from benchmarks.bench import QUICK, Bench, Plan
 from benchmarks.catalogue import ROWS, Row
 from benchmarks.figures import Missing, Wrong
-from benchmarks.machine import LOAD_CORE, ROOT, Company, SERVER_CORE, on_core, run_facts
+from benchmarks.machine import LOAD_CORE, ROOT, SERVER_CORE, Company, on_core, run_facts
 from benchmarks.table import Line, table_of
 
 RESULTS = ROOT / "benchmarks" / "results"

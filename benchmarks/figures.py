@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from attrs import evolve, frozen
 
-_UNNOTICED = 0.03
+_UNNOTICED = 0.05
 """A share of the cores that others always have: the kernel's threads, a terminal."""
 
 _DISTURBING = 0.1

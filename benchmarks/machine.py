@@ -75,8 +75,8 @@ def _used_by_all() -> float:
     for line in Path("/proc/stat").read_text().splitlines():
         name, *fields = line.split()
         if name in {f"cpu{core}" for core in _CORES}:
-            user, nice, system, _, _, _, _, stolen, *_ = map(int, fields)
-            used += user + nice + system + stolen  # interrupts are left out: those of our own packets are there, too
+            user, nice, system, _, _, interrupts, soft, stolen, *_ = map(int, fields)
+            used += user + nice + system + interrupts + soft + stolen  # our packets' interrupts are in our own time, too
     return used / _TICKS
 
 

@@ -59,7 +59,7 @@ def test_a_ratio_that_flatters_meets_nothing(value: float, verdict: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("share", "is_noted", "is_disturbed"), [(0.02, False, False), (0.05, True, False), (0.2, True, True)]
+    ("share", "is_noted", "is_disturbed"), [(0.02, False, False), (0.07, True, False), (0.2, True, True)]
 )
 def test_company_is_noted_and_disturbs(share: float, is_noted: bool, is_disturbed: bool) -> None:
     """A little is always there; more is said; much takes a goal's success away."""

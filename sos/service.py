@@ -46,8 +46,9 @@ from sos.settings import (
 )
 from sos.usecases.cluster import Cluster
 from sos.usecases.copies import Copies
+from sos.usecases.copying import Round
 from sos.usecases.downloads import Downloads
-from sos.usecases.replication import Replication, Round, SilentReporter
+from sos.usecases.replication import Replication, SilentReporter
 from sos.usecases.uploads import Uploads
 from sos.web.blobs import blob_server_root
 from sos.web.download import CACHE_CONTROL, download_root

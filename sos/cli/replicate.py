@@ -13,7 +13,8 @@ from zope.interface import implementer
 from sos.cli.foreground import FAILED, log_to_stderr
 from sos.decisions.printouts import mirrored_blob, missing_blob, round_of, server_table
 from sos.options import ReplicateOptions
-from sos.usecases.replication import Round, SilentReporter
+from sos.usecases.copying import Round
+from sos.usecases.replication import SilentReporter
 from sos.words.blob import BlobID
 from sos.words.interfaces import IRoundReporter
 

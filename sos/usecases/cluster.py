@@ -12,8 +12,8 @@ from sos.decisions.health import Health
 from sos.decisions.topology import Group, Server, Topology
 from sos.usecases.watched_store import WatchedStore
 from sos.words.blob import BlobID
-from sos.words.errors import SOSError
-from sos.words.interfaces import IBlobStore, IProbed
+from sos.words.errors import SOSError, Unsupported
+from sos.words.interfaces import IBlobRemover, IBlobStore, IDigested, IProbed
 
 Shuffle = Callable[[list[Any]], None]
 """Puts a list into an order of chance, in place: `random.shuffle`."""
@@ -57,6 +57,17 @@ class Cluster:
     def store_of(self, server: Server) -> IBlobStore:
         """Give the store of a server; one that has left the topology while a request was under way still has one."""
         return self._stores.get(server) or self._store_for(server)
+
+    def digested(self, server: Server) -> IDigested | None:
+        """Give what replication needs of a server's store, None for a store that has nothing of it."""
+        return IDigested(self.store_of(server), None)
+
+    def remover(self, server: Server) -> IBlobRemover:
+        """Give what removes from a server's store. Raises `Unsupported` where nothing does."""
+        remover = IBlobRemover(self.store_of(server), None)
+        if remover is None:
+            raise Unsupported(f"{server.url} cannot remove blobs.")
+        return remover
 
     def groups_for(self, blob_id: BlobID) -> Iterator[Group]:
         """Give the groups in the order in which they are tried for an ID."""

@@ -1,8 +1,8 @@
-"""Several coroutines at once."""
+"""Several coroutines at once, and one after the other for many items."""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, FirstError, gatherResults
@@ -23,3 +23,13 @@ async def concurrently(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         for deferred in running:
             deferred.cancel()
         error.subFailure.raiseException()
+
+
+async def for_each(items: Iterator[T], do: Callable[[T], Awaitable[None]], at_once: int) -> None:
+    """Do something for each item, for at most `at_once` of them at a time. The iterator is read no faster than that."""
+
+    async def work() -> None:
+        for item in items:
+            await do(item)
+
+    await concurrently(work() for _ in range(at_once))

@@ -1,30 +1,35 @@
-"""Replication: make the members of each group hold the same blobs.
+"""Replication: rounds that make the members of each group hold the same.
 
-A round lists every member's names in one merge pass (`sos.decisions.reconcile`) and streams what is missing from a member
-that has it. A member that is out of reach is named and left out; the others go on without it.
+A round asks every member for one digest. Equal members are left alone; others are compared by anti-entropy, servers of the
+old contract by their names. A member that is out of reach is named and left out; the others go on without it. Rounds are
+numbered, and the number is noted at every member that completed one, so that a member that was away is known to be behind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 
-from attrs import define, field
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from sos.decisions.reconcile import Missing, Reconciliation
 from sos.decisions.topology import Group, Server
+from sos.usecases.anti_entropy import AntiEntropy
 from sos.usecases.cluster import Cluster
 from sos.usecases.concurrently import concurrently
+from sos.usecases.copying import Copier, Round
+from sos.usecases.homecoming import Homecoming
+from sos.usecases.listing_pass import ListingPass
 from sos.words.blob import BlobID
-from sos.words.errors import SOSError, Unavailable
-from sos.words.interfaces import IRoundReporter
+from sos.words.errors import OtherGroup, SOSError, Unsupported
+from sos.words.interfaces import IRoundReporter, StoreSummary
 
 AT_ONCE = 8
 """Copies under way at a time in a group: enough to keep the disks busy with small blobs, few enough to stay behind users."""
 
 PAGE = 1000
 """Names read from a member at a time."""
+
+Summaries = dict[Server, StoreSummary]
 
 
 @implementer(IRoundReporter)
@@ -39,20 +44,6 @@ class SilentReporter:
 
     def copy_begins(self, blob_id: BlobID, source: str, target: str) -> None:
         """Do nothing."""
-
-
-@define
-class Round:
-    """What a round came to: copies made and failed, and the members that were out of reach, each with the reason."""
-
-    copied: int = 0
-    failed: int = 0
-    unreachable: dict[Server, str] = field(factory=dict)
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every member was reached and every copy made."""
-        return not self.failed and not self.unreachable
 
 
 class Replication:
@@ -70,80 +61,77 @@ class Replication:
     async def round(self) -> Round:
         """Run one round over all groups. A failure of one member or one blob is counted and logged, and ends nothing."""
         outcome = Round()
+        copier = Copier(self._cluster, self._reporter, outcome)
+        summaries: Summaries = {}
         for group in self._cluster.topology.groups:
             self._reporter.group_begins(group.name, [server.url for server in group.members])
-            await self._reconcile(group, outcome)
-        if outcome.copied or outcome.failed:
-            self._log.info(
-                "Blobs copied in this round: {copied}, not copied: {failed}", copied=outcome.copied, failed=outcome.failed
-            )
+            summaries |= await self._equalise(group, copier, outcome)
+        await Homecoming(self._cluster, copier, self._page).of(summaries)
+        self._tell(outcome)
         return outcome
 
-    async def _reconcile(self, group: Group, outcome: Round) -> None:
-        reconciliation = Reconciliation(group.members)
-        while wanting := reconciliation.wanting:
-            await concurrently(self._read_page(reconciliation, server, outcome) for server in wanting)
-            await self._copy_all(reconciliation.missing(), outcome)
+    async def _equalise(self, group: Group, copier: Copier, outcome: Round) -> Summaries:
+        summaries, old = await self._ask(group, copier)
+        if len({summary.root for summary in summaries.values()}) > 1:
+            await AntiEntropy(self._cluster, copier, self._at_once).equalise(list(summaries))
+        if old and len(summaries) + len(old) > 1:
+            listing = ListingPass(self._cluster, copier, self._at_once, self._page)
+            await listing.equalise([*summaries, *old])
+        await self._note(group, summaries, copier, outcome)
+        return summaries
 
-    async def _read_page(self, reconciliation: Reconciliation[Server], server: Server, outcome: Round) -> None:
-        """Feed a member's next names to the pass, or go on without that member."""
-        store = self._cluster.store_of(server)
+    async def _ask(self, group: Group, copier: Copier) -> tuple[Summaries, list[Server]]:
+        """Ask the members of a group what they hold: those with digests, each store once, and the old servers."""
+        answers = await concurrently(self._summary_of(server, group, copier) for server in group.members)
+        asked = dict(zip(group.members, answers, strict=True))
+        old = [server for server, answer in asked.items() if answer is None and copier.reached([server])]
+        known = {server: answer for server, answer in asked.items() if answer is not None}
+        return self._each_store_once(known), old
+
+    async def _summary_of(self, server: Server, group: Group, copier: Copier) -> StoreSummary | None:
+        """Give a member's summary, None for an old server, and for one that is left out of the round."""
+        digested = self._cluster.digested(server)
+        if digested is None:
+            return None
         try:
-            page = await store.enumerate(after=reconciliation.read_to(server), limit=self._page)
+            summary = await digested.summary()
+            if summary.group not in (None, group.name):
+                raise OtherGroup(f"{server.url} is a store of group {summary.group}, not of {group.name}; see --adopt.")
+        except Unsupported:
+            return None
         except SOSError as error:
-            self._leave_out(server, error, outcome)
-            reconciliation.drop(server)
-        else:
-            reconciliation.feed(server, page)
+            copier.leave_out(server, error)
+            return None
+        return summary
 
-    def _leave_out(self, server: Server, error: SOSError, outcome: Round) -> None:
-        if server not in outcome.unreachable:
-            outcome.unreachable[server] = str(error)
-            self._log.warn("The round goes on without {server}: {error}", server=server.url, error=error)
+    def _each_store_once(self, summaries: Mapping[Server, StoreSummary]) -> Summaries:
+        found: dict[str, Server] = {}
+        for server, summary in summaries.items():
+            first = found.setdefault(summary.store, server)
+            if first != server:
+                self._log.warn("{one} and {other} are one store, and one copy", one=first.url, other=server.url)
+        return {server: summaries[server] for server in found.values()}
 
-    async def _copy_all(self, missing: Iterator[Missing[Server]], outcome: Round) -> None:
-        """Copy what is missing, a few blobs at a time, all taken from the one iterator."""
-        await concurrently(self._copy_each(missing, outcome) for _ in range(self._at_once))
+    async def _note(self, group: Group, summaries: Summaries, copier: Copier, outcome: Round) -> None:
+        """Write the number of the round into the members that completed it."""
+        number = 1 + max((summary.round for summary in summaries.values()), default=0)
+        done = [server for server in copier.reached(summaries) if server not in outcome.behind]
+        await concurrently(self._note_at(server, number, group, copier) for server in done)
 
-    async def _copy_each(self, missing: Iterator[Missing[Server]], outcome: Round) -> None:
-        for found in missing:
-            for target in found.lacking:
-                self._reporter.blob_is_missing(found.blob_id, target.url)
-                await self._copy_from_any(found.blob_id, found.holders, target, outcome)
-
-    async def _copy_from_any(self, blob_id: BlobID, sources: Sequence[Server], target: Server, outcome: Round) -> None:
-        """Copy one blob from the first of its holders that can give it."""
-        for source in sources:
-            if target in outcome.unreachable:
-                return
-            if source not in outcome.unreachable and await self._copy(blob_id, source, target, outcome):
-                outcome.copied += 1
-                return
-        outcome.failed += 1
-
-    async def _copy(self, blob_id: BlobID, source: Server, target: Server, outcome: Round) -> bool:
-        """Stream one blob, and say whether it arrived."""
-        self._reporter.copy_begins(blob_id, source.url, target.url)
+    async def _note_at(self, server: Server, number: int, group: Group, copier: Copier) -> None:
+        digested = self._cluster.digested(server)
+        assert digested is not None, "it has given its summary"
         try:
-            opened = await self._cluster.store_of(source).fetch(blob_id)
-            await self._cluster.store_of(target).receive(opened.entry, opened.body)
+            await digested.note_round(number, group.name)
         except SOSError as error:
-            self._log.warn(
-                "Blob {id} was not copied from {source} to {target}: {error}",
-                id=blob_id,
-                source=source.url,
-                target=target.url,
-                error=error,
+            copier.leave_out(server, error)
+
+    def _tell(self, outcome: Round) -> None:
+        if outcome.copied or outcome.renewed or outcome.buried or outcome.failed:
+            self._log.info(
+                "Blobs copied in this round: {copied}, renewed: {renewed}, removed: {buried}, not brought over: {failed}",
+                copied=outcome.copied,
+                renewed=outcome.renewed,
+                buried=outcome.buried,
+                failed=outcome.failed,
             )
-            if isinstance(error, Unavailable):
-                await self._leave_out_if_gone(source, outcome)
-                await self._leave_out_if_gone(target, outcome)
-            return False
-        return True
-
-    async def _leave_out_if_gone(self, server: Server, outcome: Round) -> None:
-        """Ask a member for one name, so that a dead one costs the round one failure and not one for each blob."""
-        try:
-            await self._cluster.store_of(server).enumerate(limit=1)
-        except SOSError as error:
-            self._leave_out(server, error, outcome)

@@ -15,7 +15,7 @@ from zope.interface.verify import verifyObject
 from sos.cli.replicate import PrintingReporter, complaints_of, run_round
 from sos.decisions.topology import Server
 from sos.options import ReplicateOptions
-from sos.usecases.replication import Round
+from sos.usecases.copying import Round
 from sos.words.blob import BlobID
 from sos.words.interfaces import IRoundReporter
 from tests.support import failure_of, success_of

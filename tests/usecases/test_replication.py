@@ -8,7 +8,8 @@ from zope.interface import implementer
 
 from sos.http.bodies import collect
 from sos.usecases.cluster import Cluster
-from sos.usecases.replication import Replication, Round, SilentReporter
+from sos.usecases.copying import Round
+from sos.usecases.replication import Replication, SilentReporter
 from sos.words.blob import BlobID, Entry, Metadata, Version
 from sos.words.errors import BlobDamaged, ServerUnavailable
 from sos.words.interfaces import IBlobStore, IRoundReporter

@@ -1,0 +1,243 @@
+"""The JSON of ``/sync``: entries, digests and summaries on their way between servers. `docs/wire.rst` has it in words.
+
+What comes from a peer is not trusted: every field is checked, and what is wrong is `BadInput`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from sos.decisions.buckets import DIGEST_BYTES, PARTS
+from sos.words.blob import BlobID, Entry, Kind, Metadata, State, Version, blob_id
+from sos.words.errors import BadInput
+from sos.words.interfaces import StoreSummary
+from sos.words.versions import LARGEST
+
+MOST_ENTRIES_JSON = 24 * 1024 * 1024
+"""Bytes of a page of 1,000 entries, each with 8 KiB of metadata in which every byte is escaped."""
+
+MOST_TOMBSTONES = 1000
+"""Tombstones that one request may drop."""
+
+_HEX = re.compile(r"(?:[0-9a-f]{2})+")
+_UUID = re.compile(r"[0-9A-Za-z-]{1,64}")
+_LARGEST_SIZE = 2**63 - 1
+
+Shape = dict[str, Any]
+
+
+def entry_shape(entry: Entry) -> Shape:
+    """Write an entry; bytes of metadata are the characters of the same numbers (Latin-1)."""
+    shape: Shape = {"id": entry.id, "version": entry.version, "state": _name(entry.state), "kind": _name(entry.kind)}
+    if entry.size is not None:
+        shape["size"] = entry.size
+    if entry.sha256 is not None:
+        shape["sha256"] = entry.sha256.hex()
+    if entry.metadata.pairs:
+        shape["metadata"] = {name.decode("ascii"): value.decode("latin-1") for name, value in entry.metadata.pairs}
+    if entry.expires is not None:
+        shape["expires"] = entry.expires
+    if entry.is_damaged:
+        shape["damaged"] = True
+    return shape
+
+
+def entry_of(shape: Any) -> Entry:
+    """Read an entry. Raises `BadInput` and `BadMetadata`."""
+    fields = _object(shape)
+    sha256 = fields.get("sha256")
+    return Entry(
+        id=blob_id(_text(fields, "id").encode("utf-8")),
+        version=version_of(fields.get("version")),
+        state=_member(State, fields.get("state")),
+        kind=_member(Kind, fields.get("kind")),
+        size=None if "size" not in fields else _number(fields["size"], _LARGEST_SIZE),
+        sha256=None if sha256 is None else _digest(sha256, 32),
+        metadata=_metadata(fields.get("metadata", {})),
+        expires=None if "expires" not in fields else _number(fields["expires"], _LARGEST_SIZE),
+        is_damaged=fields.get("damaged") is True,
+    )
+
+
+def entries_json(entries: Sequence[Entry]) -> bytes:
+    """Write a page of entries."""
+    return _json([entry_shape(entry) for entry in entries])
+
+
+def entries_of(payload: bytes) -> list[Entry]:
+    """Read a page of entries, which must ascend by ID. Raises `BadInput`."""
+    entries = [entry_of(shape) for shape in _list(parsed(payload))]
+    if any(left.id >= right.id for left, right in pairwise(entries)):
+        raise BadInput("The entries do not ascend by ID.")
+    return entries
+
+
+def digests_json(digests: Sequence[bytes]) -> bytes:
+    """Write 64 digests."""
+    return _json([digest.hex() for digest in digests])
+
+
+def digests_of(payload: bytes) -> list[bytes]:
+    """Read 64 digests. Raises `BadInput`."""
+    digests = [_digest(digest, DIGEST_BYTES) for digest in _list(parsed(payload))]
+    if len(digests) != PARTS:
+        raise BadInput(f"There are {len(digests)} digests instead of {PARTS}.")
+    return digests
+
+
+def summary_json(summary: StoreSummary) -> bytes:
+    """Write what a store says of itself."""
+    return _json(
+        {
+            "store": summary.store,
+            "root": summary.root.hex(),
+            "live": summary.live,
+            "deleted": summary.deleted,
+            "damaged": summary.damaged,
+            "strays": summary.strays,
+            "clock": summary.clock,
+            "round": summary.round,
+            "group": summary.group,
+        }
+    )
+
+
+def summary_of(payload: bytes) -> StoreSummary:
+    """Read what a store says of itself. Raises `BadInput`."""
+    fields = _object(parsed(payload))
+    store, group = _text(fields, "store"), fields.get("group")
+    if _UUID.fullmatch(store) is None or not (group is None or isinstance(group, str)):
+        raise BadInput("A store has a UUID, and a group with a name or none.")
+    live, deleted, damaged, strays, round_ = (
+        _number(fields.get(name), _LARGEST_SIZE) for name in ("live", "deleted", "damaged", "strays", "round")
+    )
+    return StoreSummary(
+        store=store,
+        root=_digest(fields.get("root"), DIGEST_BYTES),
+        live=live,
+        deleted=deleted,
+        damaged=damaged,
+        strays=strays,
+        clock=version_of(fields.get("clock")),
+        round=round_,
+        group=group,
+    )
+
+
+def round_json(number: int, group: str) -> bytes:
+    """Write the note of a completed round."""
+    return _json({"round": number, "group": group})
+
+
+def round_of(payload: bytes) -> tuple[int, str]:
+    """Read the note of a completed round. Raises `BadInput`."""
+    fields = _object(parsed(payload))
+    group = _text(fields, "group")
+    if not 0 < len(group) <= 255 or not group.isprintable():
+        raise BadInput("A group has a name of at most 255 printable characters.")
+    return _number(fields.get("round"), _LARGEST_SIZE), group
+
+
+def tombstones_json(tombstones: Sequence[tuple[BlobID, Version]]) -> bytes:
+    """Write which tombstones are to be dropped."""
+    return _json([[name, version] for name, version in tombstones])
+
+
+def tombstones_of(payload: bytes) -> list[tuple[BlobID, Version]]:
+    """Read which tombstones are to be dropped. Raises `BadInput`."""
+    rows = [_list(row) for row in _list(parsed(payload))]
+    if len(rows) > MOST_TOMBSTONES or any(len(row) != 2 or not isinstance(row[0], str) for row in rows):
+        raise BadInput(f"Tombstones are at most {MOST_TOMBSTONES} pairs of an ID and a version.")
+    return [(blob_id(row[0].encode("utf-8")), version_of(row[1])) for row in rows]
+
+
+def count_json(count: int) -> bytes:
+    """Write how many there were."""
+    return _json({"count": count})
+
+
+def count_of(payload: bytes) -> int:
+    """Read how many there were. Raises `BadInput`."""
+    return _number(_object(parsed(payload)).get("count"), _LARGEST_SIZE)
+
+
+def version_of(value: Any) -> Version:
+    """Read a version. Raises `BadInput` for what does not fit into 63 bits."""
+    return Version(_number(value, LARGEST))
+
+
+def parsed(payload: bytes) -> Any:
+    """Read JSON that a peer sent: no NaN, no key twice, not too deep, no endless number. Raises `BadInput`."""
+    try:
+        return json.loads(payload, object_pairs_hook=_each_key_once, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadInput("The JSON cannot be read.") from error
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> Shape:
+    shape = dict(pairs)
+    if len(shape) < len(pairs):
+        raise ValueError("a key comes twice")
+    return shape
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number")
+
+
+def _json(shape: Any) -> bytes:
+    return json.dumps(shape, separators=(",", ":")).encode("ascii")
+
+
+def _name(value: State | Kind) -> str:
+    return value.name.lower()
+
+
+def _object(shape: Any) -> Shape:
+    if not isinstance(shape, dict):
+        raise BadInput("There is something else where an object should be.")
+    return shape
+
+
+def _list(shape: Any) -> list[Any]:
+    if not isinstance(shape, list):
+        raise BadInput("There is something else where a list should be.")
+    return shape
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise BadInput(f"{name} is no text.")
+    return value
+
+
+def _number(value: Any, largest: int) -> int:
+    if type(value) is not int or not 0 <= value <= largest:  # a bool is an int to isinstance
+        raise BadInput("A number is missing, or out of its range.")
+    return value
+
+
+def _digest(value: Any, size: int) -> bytes:
+    if not isinstance(value, str) or len(value) != 2 * size or _HEX.fullmatch(value) is None:
+        raise BadInput(f"A digest has {2 * size} lower-case hex digits.")
+    return bytes.fromhex(value)
+
+
+def _member(kinds: type[Any], value: Any) -> Any:
+    for kind in kinds:
+        if value == _name(kind):
+            return kind
+    raise BadInput(f"There is no {kinds.__name__.lower()} {value!r:.40}.")
+
+
+def _metadata(shape: Any) -> Metadata:
+    pairs = _object(shape)
+    try:
+        return Metadata.of((name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs.items())
+    except (AttributeError, UnicodeEncodeError):
+        raise BadInput("Metadata are names and values of Latin-1 characters.") from None

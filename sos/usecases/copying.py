@@ -1,0 +1,154 @@
+"""Copying between members: carries out what `sos.decisions.repair` has decided."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+
+from attrs import define, evolve, field
+from twisted.logger import Logger
+
+from sos.decisions.repair import AllDamaged, Bury, Copy, OtherBytes, Renew, Repair
+from sos.decisions.topology import Server
+from sos.usecases.cluster import Cluster
+from sos.words.blob import BlobID, Entry
+from sos.words.errors import BlobConflict, BlobNotFound, SOSError, Unavailable
+from sos.words.interfaces import IRoundReporter
+
+
+@define
+class Round:
+    """What a round came to.
+
+    `copied` counts copies of bytes, `renewed` and `buried` entries that moved without bytes, `failed` what was not done.
+    `unreachable` members are named with the reason; `reported` are the IDs that nobody but a person can settle.
+    """
+
+    copied: int = 0
+    renewed: int = 0
+    buried: int = 0
+    failed: int = 0
+    unreachable: dict[Server, str] = field(factory=dict)
+    behind: set[Server] = field(factory=set)
+    """Members that a repair of this round did not reach: they have not completed it."""
+    reported: set[BlobID] = field(factory=set)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every member was reached and every repair made."""
+        return not self.failed and not self.unreachable
+
+
+class Copier:
+    """Carries out repairs, and counts what they came to."""
+
+    _log = Logger()
+
+    def __init__(self, cluster: Cluster, reporter: IRoundReporter, outcome: Round) -> None:
+        """Work on a cluster, tell a reporter, and count in `outcome`."""
+        self._cluster = cluster
+        self._reporter = reporter
+        self._outcome = outcome
+
+    def reached(self, servers: Iterable[Server]) -> list[Server]:
+        """Give those of some members that have been in reach so far."""
+        return [server for server in servers if server not in self._outcome.unreachable]
+
+    def leave_out(self, server: Server, error: SOSError) -> None:
+        """Note that a member is out of reach: the round goes on without it."""
+        if server not in self._outcome.unreachable:
+            self._outcome.unreachable[server] = str(error)
+            self._log.warn("The round goes on without {server}: {error}", server=server.url, error=error)
+
+    async def carry_out(self, repair: Repair[Server]) -> None:
+        """Do one repair at all of its targets."""
+        match repair:
+            case Bury():
+                for target in repair.targets:
+                    await self._bury(repair.entry, target)
+            case Renew():
+                for target in repair.targets:
+                    await self._renew(repair.entry, target)
+            case Copy():
+                for target in repair.targets:
+                    await self.copy(repair, target)
+            case OtherBytes() | AllDamaged():
+                self._report(repair)
+
+    # One repair at one member
+
+    async def _bury(self, entry: Entry, target: Server) -> None:
+        if await self._try(target, entry, lambda: self._cluster.remover(target).remove(entry.id, entry.version)):
+            self._outcome.buried += 1
+
+    async def _renew(self, entry: Entry, target: Server) -> None:
+        digested = self._cluster.digested(target)
+        if digested is not None and await self._try(target, entry, lambda: digested.renew(entry)):
+            self._outcome.renewed += 1
+
+    async def copy(self, repair: Copy[Server], target: Server) -> bool:
+        """Stream one blob to a member from the first of its holders that can give it, and say whether it arrived."""
+        self._reporter.blob_is_missing(repair.entry.id, target.url)
+        for source in repair.sources:
+            if target in self._outcome.unreachable:
+                return False
+            if source not in self._outcome.unreachable and await self._copy(repair.entry, source, target):
+                self._outcome.copied += 1
+                return True
+        self._fail(target)
+        return False
+
+    async def _copy(self, entry: Entry, source: Server, target: Server) -> bool:
+        self._reporter.copy_begins(entry.id, source.url, target.url)
+        try:
+            opened = await self._cluster.store_of(source).fetch(entry.id)
+            incoming = opened.entry if entry.sha256 is None else evolve(entry, is_stray=False)
+            await self._cluster.store_of(target).receive(incoming, opened.body)
+        except SOSError as error:
+            self._log.warn(
+                "Blob {id} was not copied from {source} to {target}: {error}",
+                id=entry.id,
+                source=source.url,
+                target=target.url,
+                error=error,
+            )
+            await self._look_after(error, source, target)
+            return False
+        return True
+
+    async def _try(self, target: Server, entry: Entry, call: Callable[[], Awaitable[object]]) -> bool:
+        """Make one call; what came to be newer meanwhile is no failure, for the next round sees it."""
+        if target in self._outcome.unreachable:
+            return False
+        try:
+            await call()
+        except (BlobConflict, BlobNotFound) as error:
+            self._log.debug("{id} has changed at {server}: {error}", id=entry.id, server=target.url, error=error)
+            self._outcome.behind.add(target)
+            return False
+        except SOSError as error:
+            self._log.warn("{id} was not brought to {server}: {error}", id=entry.id, server=target.url, error=error)
+            self._fail(target)
+            await self._look_after(error, target)
+            return False
+        return True
+
+    def _fail(self, target: Server) -> None:
+        self._outcome.failed += 1
+        self._outcome.behind.add(target)
+
+    def _report(self, repair: OtherBytes[Server] | AllDamaged[Server]) -> None:
+        """Say what nobody but a person can settle, once a round."""
+        self._outcome.reported.add(repair.blob_id)
+        what = "is held with other bytes" if isinstance(repair, OtherBytes) else "is damaged in every copy"
+        where = ", ".join(server.url for server in repair.members)
+        self._log.error("{id} {what}, at {where}: nothing was changed", id=repair.blob_id, what=what, where=where)
+
+    async def _look_after(self, error: SOSError, *servers: Server) -> None:
+        """Ask members for one name, so that a dead one costs the round one failure and not one for each blob."""
+        if not isinstance(error, Unavailable):
+            return
+        for server in servers:
+            try:
+                await self._cluster.store_of(server).enumerate(limit=1)
+            except SOSError as gone:
+                self.leave_out(server, gone)

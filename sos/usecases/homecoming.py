@@ -1,0 +1,83 @@
+"""Homecoming: brings strays to the group that they belong to.
+
+A stray is an entry that its home group could not take when it came. A round brings it to every member of the home group
+that is in reach, where the merge rule decides what it is worth; once it is durable at enough of them, it is forgotten here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import evolve
+
+from sos.decisions.repair import Copy
+from sos.decisions.tally import usual_min_copies
+from sos.decisions.topology import Group, Server
+from sos.usecases.cluster import Cluster
+from sos.usecases.copying import Copier
+from sos.words.blob import Entry
+from sos.words.errors import BlobConflict, BlobNotFound, SOSError
+from sos.words.interfaces import IDigested, StoreSummary
+
+
+class Homecoming:
+    """Carries the strays of a round's members home."""
+
+    def __init__(self, cluster: Cluster, copier: Copier, page: int) -> None:
+        """Read `page` strays of a member at a time."""
+        self._cluster = cluster
+        self._copier = copier
+        self._page = page
+
+    async def of(self, summaries: Mapping[Server, StoreSummary]) -> None:
+        """Bring home what the members of these summaries hold as strays."""
+        for server, summary in summaries.items():
+            digested = self._cluster.digested(server)
+            if summary.strays and digested is not None and self._copier.reached([server]):
+                await self._bring_all(server, digested)
+
+    async def _bring_all(self, holder: Server, digested: IDigested) -> None:
+        after = ""
+        try:
+            while page := await digested.strays(after, self._page):
+                for stray in page:
+                    if await self._bring(stray, holder):
+                        await digested.forget(stray.id, stray.version)
+                after = page[-1].id
+        except SOSError as error:
+            self._copier.leave_out(holder, error)
+
+    async def _bring(self, stray: Entry, holder: Server) -> bool:
+        """Bring one stray to its home group, and say whether enough members there have what it is worth."""
+        home = next(self._cluster.groups_for(stray.id))
+        targets = self._copier.reached(home.members)
+        settled = 0
+        for target in targets:
+            settled += await self._bring_to(target, evolve(stray, is_stray=False), holder)
+        return settled >= min(usual_min_copies(home), len(home.members)) and self._is_elsewhere(home, holder)
+
+    def _is_elsewhere(self, home: Group, holder: Server) -> bool:
+        """Whether the holder is outside the home group: within it the stray has become an entry like any other."""
+        return holder not in home.members
+
+    async def _bring_to(self, target: Server, entry: Entry, holder: Server) -> bool:
+        """Bring an entry to one member, without its bytes where they are there; what is newer there settles it too."""
+        digested = self._cluster.digested(target)
+        if digested is None:
+            return False
+        try:
+            if entry.is_live:
+                await digested.renew(entry)
+            else:
+                await self._cluster.remover(target).remove(entry.id, entry.version)
+        except BlobConflict as error:
+            return error.reason == BlobConflict.OLDER
+        except BlobNotFound:
+            return await self._copied(target, entry, holder)
+        except SOSError as error:
+            self._copier.leave_out(target, error)
+            return False
+        return True
+
+    async def _copied(self, target: Server, entry: Entry, holder: Server) -> bool:
+        return await self._copier.copy(Copy(entry, (target,), (holder,)), target)

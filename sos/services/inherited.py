@@ -6,7 +6,7 @@ import os
 import socket
 from typing import Any
 
-from twisted.internet import unix
+from twisted.internet import tcp, unix
 from twisted.internet.defer import Deferred, execute
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
@@ -52,21 +52,23 @@ class Heir:
         self, address: str, factory: IProtocolFactory, backlog: int = 50, mode: int = 0o666, wantPID: int = 0
     ) -> IListeningPort:
         """Serve the inherited socket. Its file and its lock are the parent's."""
-        return self.take_over(factory)
+        return self.take_over(factory, backlog)
 
-    def take_over(self, factory: IProtocolFactory) -> IListeningPort:
+    def take_over(self, factory: IProtocolFactory, backlog: int = 50) -> IListeningPort:
         """Serve the inherited socket, and keep one descriptor of it."""
-        inherited = socket.socket(fileno=self._descriptor)
         os.set_blocking(self._descriptor, False)
-        try:
+        with socket.socket(fileno=self._descriptor) as inherited:
             if inherited.family == socket.AF_UNIX:
-                listening = socket.fromfd(self._descriptor, inherited.family, inherited.type)  # `dup` would let it block
-                port = SharedUNIXPort(listening, factory, self._reactor)
-                port.startListening()
-                return port
-            return self._reactor.adoptStreamPort(self._descriptor, inherited.family, factory)  # type: ignore[no-any-return]
-        finally:
-            inherited.close()
+                port: tcp.Port = InheritedUNIXPort(_another(inherited), factory, backlog, self._reactor)
+            else:
+                port = InheritedTCPPort(_another(inherited), factory, self._reactor)
+        port.startListening()
+        return port
+
+
+def _another(inherited: socket.socket) -> socket.socket:
+    """Give another socket object for a socket; its own `dup` would let it block, for all who share it."""
+    return socket.fromfd(inherited.fileno(), inherited.family, inherited.type)
 
 
 @implementer(IStreamServerEndpoint)
@@ -82,7 +84,33 @@ class PlainEndpoint:
         return execute(self._heir.take_over, protocolFactory)
 
 
-class SharedUNIXPort(unix.Port):
+class OneAtATime:
+    """Takes one connection each time the reactor looks, and leaves the others to whoever else is looking.
+
+    Twisted's port takes up to a hundred. Where a proxy opens its connections in one go, the first worker to wake up would
+    have them all, and keep them (measured: 64 of 64).
+    """
+
+    @property
+    def numberAccepts(self) -> int:
+        """How many connections to take at most."""
+        return 1
+
+    @numberAccepts.setter
+    def numberAccepts(self, number: int) -> None:
+        """Heed no experience: Twisted's port counts what came last time."""
+
+
+class InheritedTCPPort(OneAtATime, tcp.Port):
+    """A TCP socket that other processes listen on, too. What `adoptStreamPort` makes of it takes more than its share."""
+
+    def __init__(self, listening: socket.socket, factory: IProtocolFactory, reactor: Any) -> None:
+        """Serve a socket that listens already."""
+        super().__init__(0, factory, interface=listening.getsockname()[0], reactor=reactor)
+        self._preexistingSocket = listening
+
+
+class InheritedUNIXPort(OneAtATime, unix.Port):
     """A unix socket that other processes listen on, too.
 
     What `adoptStreamPort` makes of such a socket opens its file to everybody (mode 666), and at its end removes the file
@@ -91,9 +119,9 @@ class SharedUNIXPort(unix.Port):
 
     _shouldShutdown = False
 
-    def __init__(self, listening: socket.socket, factory: IProtocolFactory, reactor: Any) -> None:
-        """Serve a socket that listens already."""
-        super().__init__(_NO_FILE, factory, reactor=reactor)
+    def __init__(self, listening: socket.socket, factory: IProtocolFactory, backlog: int, reactor: Any) -> None:
+        """Serve a socket that listens already; Twisted's port sets its backlog again."""
+        super().__init__(_NO_FILE, factory, backlog, reactor=reactor)
         self._preexistingSocket = listening
 
 

@@ -1,0 +1,1 @@
+"""What can only be shown by waiting, or by many at once: ``make torture``."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from sos.decisions import wire
 from sos.http.request import Request
+from sos.web.begun import begun
 from sos.words.errors import SOSError
 
 Guard = Callable[[Request], None]
@@ -32,12 +34,12 @@ class AsyncResource(Resource):
         if handle is None:
             respond_error(request, 405, "This method is not for this path.", [(b"Allow", self._allowed)])
             return NOT_DONE_YET
-        answering = Deferred.fromCoroutine(self._answer(request, handle))
-        if not answering.called:
+        answering = begun(self._answer(request, handle))
+        if answering is not None:
             request.notifyFinish().addErrback(lambda _: answering.cancel())
         return NOT_DONE_YET
 
-    async def _answer(self, request: Request, handle: Callable[[Request], Awaitable[None]]) -> None:
+    async def _answer(self, request: Request, handle: Callable[[Request], Coroutine[Any, Any, None]]) -> None:
         """Run a handler; this is the one place where an exception becomes an answer."""
         try:
             await handle(request)

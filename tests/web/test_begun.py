@@ -1,0 +1,98 @@
+"""A handler that is run: at once, and no further than it can go."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred
+
+from sos.web.begun import begun
+
+
+def test_what_never_waits_is_over_at_once() -> None:
+    """And no Deferred is made for it."""
+    done: list[str] = []
+
+    async def handler() -> None:
+        done.append("done")
+
+    assert begun(handler()) is None
+    assert done == ["done"]
+
+
+def test_what_waits_goes_on_with_what_it_waited_for() -> None:
+    """As often as it waits, also for what is there already, and through coroutines that it calls."""
+    waits: list[Deferred[int]] = [Deferred(), Deferred(), Deferred()]
+    heard: list[int] = []
+
+    async def next_number() -> int:
+        return await waits[len(heard)]
+
+    async def handler() -> None:
+        for _ in waits:
+            heard.append(await next_number())
+
+    waits[1].callback(1)
+    running = begun(handler())
+    assert running is not None and heard == []
+    waits[0].callback(0)
+    assert heard == [0, 1] and not running.called
+    waits[2].callback(2)
+    assert heard == [0, 1, 2] and running.called
+
+
+def test_a_failure_comes_out_where_it_was_waited_for() -> None:
+    """The handler may catch it and wait again; what it does not catch fails the Deferred."""
+    waits: list[Deferred[None]] = [Deferred(), Deferred()]
+    caught: list[BaseException] = []
+
+    async def handler() -> None:
+        try:
+            await waits[0]
+        except KeyError as error:
+            caught.append(error)
+        await waits[1]
+
+    running = begun(handler())
+    assert running is not None
+    waits[0].errback(KeyError("first"))
+    assert [str(error) for error in caught] == ["'first'"] and not running.called
+    waits[1].errback(ValueError("second"))
+    failures: list[BaseException | None] = []
+    running.addErrback(lambda failure: failures.append(failure.value))
+    assert [str(error) for error in failures] == ["second"]
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_cancellation_reaches_what_is_waited_for(steps: int) -> None:
+    """In the first step and in a later one; the handler hears of it."""
+    cancelled: list[int] = []
+
+    def waiting(number: int) -> Deferred[None]:
+        return Deferred(lambda _: cancelled.append(number))
+
+    waits = [waiting(0), waiting(1)]
+    heard: list[BaseException] = []
+
+    async def handler() -> None:
+        try:
+            await waits[0]
+            await waits[1]
+        except CancelledError as error:
+            heard.append(error)
+
+    running = begun(handler())
+    assert running is not None
+    for wait in waits[:steps]:
+        wait.callback(None)
+    running.cancel()
+    assert cancelled == [steps] and len(heard) == 1 and running.called
+
+
+def test_what_fails_at_once_raises() -> None:
+    """Whoever runs it has a guard of its own."""
+
+    async def handler() -> None:
+        raise KeyError("at once")
+
+    with pytest.raises(KeyError):
+        begun(handler())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
+from importlib import import_module, metadata
 
 from attrs import frozen
 from twisted.python import usage
@@ -41,10 +41,24 @@ def version(arguments: Sequence[str]) -> None:
         print(f"Python {platform.python_version()}, Twisted {metadata.version('twisted')}")
 
 
+def _in_its_module(name: str) -> Callable[[Sequence[str]], None]:
+    """Give a command that is imported when it runs: a server need not load what draws tables."""
+
+    def run(arguments: Sequence[str]) -> None:
+        getattr(import_module(f"sos.cli.{name}"), name)(arguments)
+
+    return run
+
+
 COMMANDS: Mapping[str, Command] = {
     "blob-server": Command("Run a blob server: it keeps bytes under names.", blob_server),
     "api-server": Command("Run an api server: clients upload to it and fetch from it.", api_server),
     "replicate": Command("Make the members of each group hold the same blobs, once, now.", replicate),
+    "put": Command("Upload files, and print their IDs.", _in_its_module("put")),
+    "get": Command("Download an object.", _in_its_module("get")),
+    "ls": Command("List all objects.", _in_its_module("ls")),
+    "stat": Command("Show what each blob server knows of an object.", _in_its_module("stat")),
+    "status": Command("Show how the blob servers are.", _in_its_module("status")),
     "version": Command("Show the version.", version),
 }
 _HELP = frozenset({"help", "-h", "-help", "--help"})

@@ -6,6 +6,7 @@ The ancestor's options have one dash (``-store data1``), everybody else's have t
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from itertools import islice
 
@@ -25,6 +26,30 @@ def with_two_dashes(arguments: Sequence[str], long_options: Sequence[str], short
         if _takes_the_next(option, long_options, short_options):
             translated.extend(islice(rest, 1))
     return translated
+
+
+def with_options_first(arguments: Sequence[str], long_options: Sequence[str], short_options: str) -> list[str]:
+    """Give the options, each with its value, and then ``--`` and all else: `getopt` reads no option behind an argument.
+
+    A ``-`` is an argument (it stands for the standard input or output), and so is everything behind a ``--``.
+    """
+    options: list[str] = []
+    others: list[str] = []
+    rest = deque(arguments)
+    while rest:
+        argument = rest.popleft()
+        if argument == "--":
+            others.extend(rest)
+            break
+        if argument == "-" or not argument.startswith("-"):
+            others.append(argument)
+            continue
+        options.append(_two_dashed(argument, long_options))
+        if _takes_the_next(options[-1], long_options, short_options):
+            if not rest:
+                return options  # without its value, and without a -- that would be taken for it
+            options.append(rest.popleft())
+    return [*options, "--", *others]
 
 
 def _two_dashed(argument: str, long_options: Sequence[str]) -> str:

@@ -39,7 +39,7 @@ def test_an_unknown_command_is_an_error_of_usage(capsys: pytest.CaptureFixture[s
     assert main(["blob-sever"]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert shown.err.startswith("sos: 'blob-sever' is none of its commands: blob-server, api-server, replicate, version.")
+    assert shown.err.startswith("sos: 'blob-sever' is none of its commands: blob-server, api-server, replicate, put, ")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,60 @@
+"""Commands that do their work and end: each failure is a sentence, each end has its exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, NoReturn
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import react
+
+from sos.cli.foreground import FAILED, log_to_stderr
+from sos.cli.readable_log import printable
+from sos.words.errors import SOSError
+
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, as shells have it: 128 and the number of SIGINT."""
+
+Work = Callable[[Any], Coroutine[Any, Any, int]]
+"""The work of a command: it is given the reactor, and gives the exit status."""
+
+
+def run_to_its_end(work: Work, verbose: bool) -> NoReturn:
+    """Do the work of a command and exit."""
+    log_to_stderr(verbose)
+    react(partial(finish, work=work))
+
+
+async def finish(reactor: Any, work: Work) -> None:
+    """Do the work; raises `SystemExit` where its status is not 0.
+
+    A signal stops the reactor; the work is cancelled then, so that it leaves nothing behind.
+    """
+    working = Deferred.fromCoroutine(work(reactor))
+    reactor.addSystemEventTrigger("before", "shutdown", working.cancel)
+    try:
+        status = await working
+        sys.stdout.flush()
+    except CancelledError:
+        status = INTERRUPTED
+    except BrokenPipeError:
+        _forget_output()
+        status = FAILED
+    except SOSError as error:
+        complain(str(error))
+        status = FAILED
+    if status:
+        raise SystemExit(status)
+
+
+def complain(sentence: str) -> None:
+    """Say to whoever runs the command what went wrong."""
+    print(f"sos: {printable(sentence)}", file=sys.stderr)
+
+
+def _forget_output() -> None:
+    """Let what is still to be written go nowhere: its reader has left (``sos ls | head``), which is no surprise."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

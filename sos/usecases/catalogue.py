@@ -1,0 +1,76 @@
+"""The catalogue: the names of all objects over all members, ascending and each once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from sos.decisions.reconcile import Listed, Reconciliation
+from sos.decisions.topology import Server
+from sos.usecases.concurrently import concurrently
+from sos.words.blob import BlobID, Entry
+from sos.words.errors import BlobNotFound, SOSError
+from sos.words.interfaces import IBlobStore
+
+PAGE = 1000
+"""Names read from a member at a time."""
+
+AT_ONCE = 16
+"""Entries asked for at a time: enough to hide the way to the members, few enough not to be felt by their users."""
+
+
+class Catalogue:
+    """Reads the listings of all members side by side; memory holds one page of each.
+
+    A member that fails is left out from there on; `failures` says which did, and why.
+    """
+
+    def __init__(self, stores: Mapping[Server, IBlobStore], prefix: str = "", page: int = PAGE) -> None:
+        """List what begins with `prefix`."""
+        self.failures: dict[Server, SOSError] = {}
+        self._stores = stores
+        self._prefix = prefix
+        self._page = page
+
+    async def pages(self) -> AsyncIterator[Sequence[Listed[Server]]]:
+        """Give the names with their holders, some at a time."""
+        listings = Reconciliation(list(self._stores))
+        while wanting := listings.wanting:
+            await concurrently(self._read_page(listings, server) for server in wanting)
+            page = list(listings.merged())
+            if page:
+                yield page
+
+    async def entries(self, page: Sequence[Listed[Server]]) -> AsyncIterator[tuple[Listed[Server], Entry | None]]:
+        """Give each name with its entry, None where no holder gives it; what was deleted meanwhile is left out."""
+        for start in range(0, len(page), AT_ONCE):
+            some = page[start : start + AT_ONCE]
+            found = await concurrently(self._entry_of(listed) for listed in some)
+            for listed, (is_gone, entry) in zip(some, found, strict=True):
+                if not is_gone:
+                    yield listed, entry
+
+    async def _entry_of(self, listed: Listed[Server]) -> tuple[bool, Entry | None]:
+        """Ask one holder after the other; say whether all of them say that it is gone, and what it is."""
+        is_gone = True
+        for server in listed.holders:
+            if server in self.failures:
+                is_gone = False
+                continue
+            try:
+                return False, await self._stores[server].stat(listed.blob_id)
+            except BlobNotFound:
+                pass
+            except SOSError as error:
+                is_gone = False
+                self.failures.setdefault(server, error)
+        return is_gone, None
+
+    async def _read_page(self, listings: Reconciliation[Server], server: Server) -> None:
+        try:
+            after = BlobID(listings.read_to(server))
+            page = await self._stores[server].enumerate(prefix=self._prefix, after=after, limit=self._page)
+        except SOSError as error:
+            self.failures.setdefault(server, error)
+            listings.drop(server)
+        else:
+            listings.feed(server, page)

@@ -33,6 +33,9 @@ from sos.words.errors import BadInput, BlobTooLarge, DigestMismatch, RangeNotSat
 from sos.words.interfaces import IBlobStore, IBodySource, IProbed, OpenBlob, Received
 from sos.words.versions import LARGEST
 
+SIGN_OF_LIFE = 2.0
+"""Seconds within which a member that is well gives a sign of life: nothing is read for it, and nothing written."""
+
 _STORE_UUID = re.compile(rb"[0-9A-Za-z-]{1,64}")
 
 
@@ -51,7 +54,7 @@ class RemoteStore:
 
     async def alive(self) -> None:
         """Ask for a sign of life. Raises `Unavailable`, and `Forbidden` where the credential is not taken."""
-        answer = await self._ask(b"GET", wire.ALIVE)
+        answer = await self._client.request(b"GET", self._origin, wire.ALIVE, self._headers, first_byte=SIGN_OF_LIFE)
         await self._expect_200(answer, None)
         await self._payload_of(answer)
 

@@ -25,6 +25,7 @@ from sos.http.limits import Limits
 from sos.http.origins import tcp_connector
 from sos.options import Options, ReplicateOptions, installed_version
 from sos.remote import RemoteStore
+from sos.services.descriptors import connections_within, limit_raised_for
 from sos.services.disk import DiskService
 from sos.services.inherited import inherited_endpoint
 from sos.services.listener import ListeningService
@@ -167,7 +168,9 @@ def _disk(path: Path, settings: StoreSettings, reactor: Any) -> DiskService:
 
 def _port(what: str, address: ListenAddress, root: Resource, most: int, reactor: Any) -> ListeningService:
     """Serve a tree of resources; no body on this port has more than `most` bytes."""
-    front = Front(root, reactor, time.time, Limits(most_body=most))
+    usual = Limits().connections
+    connections = connections_within(limit_raised_for(usual), usual)
+    front = Front(root, reactor, time.time, Limits(most_body=most, connections=connections))
     if address.inherited_as is not None:
         endpoint = inherited_endpoint(reactor, address.endpoint, address.inherited_as)
         return ListeningService(what, address.address, endpoint, front, reactor, is_shared=True)

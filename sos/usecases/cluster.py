@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from sos.decisions import placement
 from sos.decisions.health import Health
 from sos.decisions.topology import Group, Server, Topology
+from sos.usecases.concurrently import concurrently
 from sos.usecases.watched_store import WatchedStore
 from sos.words.blob import BlobID
 from sos.words.errors import SOSError, Unsupported
@@ -106,16 +107,18 @@ class Cluster:
             self._health.answered(server)
 
     async def probe(self) -> None:
-        """Ask each member whose rest has ended for a sign of life."""
-        for server in self._health.due(self._now()):
-            probed = IProbed(self._stores.get(server), None)
-            if probed is None:
-                self._health.answered(server)  # it has left the topology, or is a store of this very process
-                continue
-            try:
-                await probed.alive()
-            except SOSError:
-                self.failed(server)
+        """Ask each member whose rest has ended for a sign of life, all at once: one that hangs must not keep the others."""
+        await concurrently(self._probe(server) for server in self._health.due(self._now()))
+
+    async def _probe(self, server: Server) -> None:
+        probed = IProbed(self._stores.get(server), None)
+        if probed is None:
+            self._health.answered(server)  # it has left the topology, or is a store of this very process
+            return
+        try:
+            await probed.alive()
+        except SOSError:
+            self.failed(server)
 
     def _store_for(self, server: Server) -> IBlobStore:
         store = self._make_store(server)

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from sos.decisions.digests import Expected, expected_of
 from sos.decisions.tally import may_hide
 from sos.decisions.topology import Group, Server
+from sos.http.begun_body import begun
 from sos.http.bodies import BytesBody, collect
 from sos.http.verified_body import VerifiedBody
 from sos.usecases.cluster import Cluster
@@ -43,7 +44,7 @@ class Downloads:
         """Open an object, or a span of it; the caller pours or stops the body.
 
         Up to `VERIFIED_WHOLE` bytes are verified before the result is there, a longer object while it is poured: its body
-        fails with `BlobDamaged` before its last piece. A span of a longer one is not verified.
+        fails with `BlobDamaged` before its last piece. A span of a longer one is not verified. Either has begun to come.
 
         Raises `BlobNotFound` when no acknowledged copy can hide from the answers, `Unavailable` otherwise, and
         `RangeNotSatisfiable`.
@@ -65,7 +66,7 @@ class Downloads:
         if span is not None and _is_long(await store.stat(object_id)):
             opened = await store.fetch(object_id, span)
             _check_kind(opened)
-            return opened
+            return evolve(opened, body=await begun(opened.body))
         opened = await store.fetch(object_id)
         _check_kind(opened)
         try:
@@ -78,6 +79,7 @@ class Downloads:
         entry = opened.entry
         expected = expected_of(entry)
         if _is_long(entry):
+            opened = evolve(opened, body=await begun(opened.body))  # until bytes come, the next member may be asked
             return opened if expected is None else evolve(opened, body=_verified_body(opened, expected))
         payload = await collect(opened.body, VERIFIED_WHOLE)
         if expected is not None and hashlib.new(expected.name, payload).digest() != expected.digest:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sos.decisions.arguments import with_two_dashes
+from sos.decisions.arguments import with_options_first, with_two_dashes
 
 LONG = ["store=", "host=", "port=", "download-port=", "dump", "verbose", "version", "help"]
 SHORT = "hvp:"
@@ -79,3 +79,19 @@ def _typed_with_one_dash(name: str, value: str) -> list[str]:
 def _has_one_dash(word: str) -> bool:
     name = word.lstrip("-").partition("=")[0]
     return word.startswith("-") and not word.startswith("--") and (name in LONG or f"{name}=" in LONG)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["file", "-store", "data1", "-v", "other"], ["--store", "data1", "-v", "--", "file", "other"]),
+        (["-", "-dump"], ["--dump", "--", "-"]),
+        (["-v", "--", "-dump", "file"], ["-v", "--", "-dump", "file"]),
+        (["file", "-p", "-dump", "--", "--", "-x"], ["-p", "-dump", "--", "file", "--", "-x"]),
+        (["file", "-store"], ["--store"]),
+        ([], ["--"]),
+    ],
+)
+def test_options_may_stand_behind_arguments(typed: list[str], meant: list[str]) -> None:
+    """They come first then, each with its value; an option without its value is left for `getopt` to complain of."""
+    assert with_options_first(typed, LONG, SHORT) == meant

@@ -54,3 +54,17 @@ def test_a_dropped_member_neither_holds_nor_lacks() -> None:
     reconciliation.drop("three")
     assert list(reconciliation.missing()) == [Missing(a, ("one",), ("two",)), Missing(b, ("two",), ("one",))]
     assert reconciliation.wanting == ["two"]
+
+
+@given(st.lists(NAMES, min_size=1, max_size=4), st.integers(1, 5))
+def test_every_name_comes_once_with_all_its_holders(holdings: list[set[BlobID]], page: int) -> None:
+    """The same pass, for whoever wants the whole list."""
+    reconciliation = Reconciliation(range(len(holdings)))
+    found: dict[BlobID, tuple[int, ...]] = {}
+    while wanting := reconciliation.wanting:
+        for member in wanting:
+            behind = reconciliation.read_to(member)
+            reconciliation.feed(member, [name for name in sorted(holdings[member]) if name > behind][:page])
+        found.update((listed.blob_id, listed.holders) for listed in reconciliation.merged())
+    assert list(found) == sorted(set().union(*holdings))
+    assert all(holders == tuple(m for m, names in enumerate(holdings) if name in names) for name, holders in found.items())

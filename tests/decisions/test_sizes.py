@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sos.decisions.sizes import size_of
+from sos.decisions.sizes import size_of, size_text
 from sos.words.errors import BadInput
 
 
@@ -32,3 +32,21 @@ def test_what_is_no_size_is_refused(text: str) -> None:
     """`int` alone would take some of these."""
     with pytest.raises(BadInput):
         size_of(text)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1 KiB"),
+        (1536, "1.5 KiB"),
+        (1000 * 1024, "0.977 MiB"),
+        (48213, "47.1 KiB"),
+        (2**30 * 123, "123 GiB"),
+        (2**40 * 5000, "5000 TiB"),
+    ],
+)
+def test_a_size_for_people_has_three_digits(size: int, text: str) -> None:
+    """In the unit that fits."""
+    assert size_text(size) == text

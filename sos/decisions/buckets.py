@@ -49,6 +49,11 @@ def entry_digest(entry: Entry) -> bytes:
     return hashlib.sha256(b"".join(b"%d:%b" % (len(field), field) for field in fields)).digest()[:DIGEST_BYTES]
 
 
+def takes_part(entry: Entry) -> bool:
+    """Whether an entry is counted in its bucket: not one whose bytes are damaged, and no stray."""
+    return not (entry.is_damaged or entry.is_stray)
+
+
 def changed(bucket: bytes, *entries: Entry) -> bytes:
     """Give the digest of a bucket into which entries have come, or from which they have gone: that is the same sum."""
     value = int.from_bytes(bucket, "big")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import enum
 import hashlib
 
+from attrs import evolve
+
 from sos.words.blob import Entry, Kind
 
 
@@ -43,6 +45,21 @@ def merge(current: Entry | None, incoming: Entry) -> Decision:
     return Decision.TAKE if rank(incoming) > rank(current) else Decision.SAME
 
 
+def held_after(decision: Decision, current: Entry | None, incoming: Entry) -> Entry:
+    """Give the entry that is held after a decision; it is `current` itself where nothing changes.
+
+    A stray mark falls with the first write that comes without it: then this group is a home of the blob, and says so in
+    its digests. A write that is marked does not take that back.
+    """
+    if current is None or decision is Decision.TAKE:
+        is_stray = incoming.is_stray and (current is None or current.is_stray)
+        return _with_marks(incoming, is_damaged=False, is_stray=is_stray)
+    if decision in (Decision.HEAL, Decision.SAME):
+        is_stray = current.is_stray and (incoming.is_stray or rank(incoming) < rank(current))
+        return _with_marks(current, is_damaged=current.is_damaged and decision is Decision.SAME, is_stray=is_stray)
+    return current
+
+
 def rank(entry: Entry) -> tuple[int, int, bytes]:
     """Place an entry in the one order that every host keeps: by version, tombstone over live, then a hash of the rest.
 
@@ -51,10 +68,16 @@ def rank(entry: Entry) -> tuple[int, int, bytes]:
     return (entry.version, entry.state, _fingerprint(entry))
 
 
+def _with_marks(entry: Entry, *, is_damaged: bool, is_stray: bool) -> Entry:
+    if (entry.is_damaged, entry.is_stray) == (is_damaged, is_stray):
+        return entry
+    return evolve(entry, is_damaged=is_damaged, is_stray=is_stray)
+
+
 def _fingerprint(entry: Entry) -> bytes:
     """Hash the metadata first of all, then what else two entries of one version can differ in."""
     fields = [piece for pair in entry.metadata.pairs for piece in pair]
-    fields += [entry.sha256 or b"", b"%d" % entry.kind, b"%d" % (entry.expires or 0)]
+    fields += [entry.sha256 or b"", b"%d" % entry.kind, b"" if entry.expires is None else b"%d" % entry.expires]
     digest = hashlib.sha256(b"%d," % len(entry.metadata.pairs))
     for piece in fields:
         digest.update(b"%d:" % len(piece) + piece)

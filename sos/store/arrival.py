@@ -6,7 +6,8 @@ from twisted.web.iweb import IBodyProducer
 
 from sos.decisions.merge import Decision
 from sos.words.blob import Entry
-from sos.words.errors import BadInput, BlobConflict, BlobTruncated, DigestMismatch
+from sos.words.errors import BadInput, BlobConflict, BlobTruncated, DigestMismatch, OtherGroup
+from sos.words.versions import LARGEST
 
 
 def known_length(body: IBodyProducer) -> int | None:
@@ -24,6 +25,38 @@ def check_incoming(entry: Entry) -> None:
     """Raise `BadInput` for an entry that comes without being a blob's: a tombstone is not received."""
     if not entry.is_live:
         raise BadInput("Only a live entry comes with bytes.")
+
+
+def check_renewal(entry: Entry) -> None:
+    """Raise `BadInput` for an entry that cannot come without bytes, for it does not say which ones they are."""
+    if not entry.is_live or entry.sha256 is None:
+        raise BadInput("Only a live entry that names its SHA-256 can be renewed.")
+
+
+def check_place(place: int | None, places: int, what: str) -> None:
+    """Raise `BadInput` for the number of a part or of a bucket that there is not."""
+    if place is not None and not 0 <= place < places:
+        raise BadInput(f"There is no {what} {place}: they are numbered from 0 to {places - 1}.")
+
+
+def check_round(number: int, group: str) -> None:
+    """Raise `BadInput` for the number of a round that cannot be kept, and for a group without a name."""
+    if not 0 <= number <= LARGEST or not group:
+        raise BadInput("A round has a number, from 0 on, and a group with a name.")
+
+
+def check_group(held: str | None, group: str) -> None:
+    """Raise `OtherGroup` where a store is a member of another group."""
+    if held not in (None, group):
+        raise OtherGroup(
+            f"This store belongs to the group {held}, not to {group}: start its server with --adopt if that is to change."
+        )
+
+
+def check_size(entry: Entry, held: Entry) -> None:
+    """Raise `DigestMismatch` where two entries of one SHA-256 differ in their size."""
+    if entry.size not in (None, held.size):
+        raise DigestMismatch(f"The bytes of this SHA-256 are {held.size}; {entry.size} were declared.")
 
 
 def check_limit(size: int, limit: int | None) -> None:

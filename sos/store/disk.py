@@ -10,29 +10,51 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
-from sos.store.arrival import check_incoming, limit_of, refuse_losers
+from sos.decisions.buckets import BUCKETS, BUCKETS_A_PART, PARTS, part_digests
+from sos.store import replica
+from sos.store.ages import Ages
+from sos.store.arrival import check_incoming, check_place, check_renewal, check_round, limit_of, refuse_losers
 from sos.store.commits import Commits, Writer
+from sos.store.examination import Examination
 from sos.store.holdings import BytesSuspected, Holdings
 from sos.store.index import Index, Outcome, Write
+from sos.store.listing import Listing
 from sos.store.marker import Claim
 from sos.store.quarantine import Quarantine, Suspicion
 from sos.store.reader import Reader
 from sos.store.staging import SMALL, Stage, Workshop
-from sos.words.blob import BlobID, Entry, Kind, Span
+from sos.words.blob import BlobID, Entry, Kind, Span, Version
 from sos.words.errors import BlobDamaged, SOSError, Unavailable
-from sos.words.interfaces import ILocalStore, InThread, OpenBlob, Received, StoreStatus
+from sos.words.interfaces import (
+    IBlobRemover,
+    IDigested,
+    ILocalStore,
+    InThread,
+    OpenBlob,
+    Received,
+    Removed,
+    StoreStatus,
+    StoreSummary,
+)
 from sos.words.versions import HybridClock
 
 T = TypeVar("T")
+
+_ROWS_A_CHANGE = 64
+"""Rows that one change drops or expires: whoever waits for another change should not wait for all of them."""
+
+_PAGES_A_REAP = 1024
+"""Pages given back to the disk at a time, 4 MiB: each may have to be moved."""
 
 
 @frozen
@@ -43,13 +65,15 @@ class Parts:
     workshop: Workshop
     index: Index
     reader: Reader
+    listing: Listing
     commit_in_thread: InThread
     clock: HybridClock
-    wall: Callable[[], float]
+    ages: Ages
+    standing: tuple[int, str | None]
     release: Callable[[], None]
 
 
-@implementer(ILocalStore)
+@implementer(ILocalStore, IBlobRemover, IDigested)
 class DiskStore:
     """Blobs in one directory, which is this process's alone."""
 
@@ -59,7 +83,9 @@ class DiskStore:
         """Put the parts together; `open_disk_store` makes them."""
         self.uuid = parts.claim.uuid
         self.clock = parts.clock
-        self._wall = parts.wall
+        self.round, self.group = parts.standing
+        self._ages = parts.ages
+        self._listing = parts.listing
         self._release = parts.release
         self._commit_in_thread = parts.commit_in_thread
         self._workshop = workshop = parts.workshop
@@ -67,7 +93,9 @@ class DiskStore:
         self._reader = parts.reader
         self._commits = Commits(Writer(parts.index, self._latch), parts.commit_in_thread)
         self._quarantine = Quarantine(workshop.fs, workshop.tree)
-        self._holdings = Holdings(parts.reader, workshop.fs, workshop.tree, self._latch, self._suspect)
+        fs, tree, latch = workshop.fs, workshop.tree, workshop.latch
+        self._holdings = Holdings(parts.reader, fs, tree, latch, self._suspect, parts.ages.wall)
+        self._examination = Examination(self._holdings, parts.reader, fs, tree, latch, workshop.in_thread)
         self._stages: set[Stage] = set()
         self._when_no_stages: Deferred[None] | None = None
         self._is_closed = False
@@ -94,12 +122,7 @@ class DiskStore:
         self, prefix: str = "", after: str = "", limit: int = 1000, kind: Kind | None = None
     ) -> Sequence[BlobID]:
         """Give the next names, 10,000 at most."""
-        self._check_open()
-        self._latch.check_read()
-        try:
-            return self._reader.names(prefix, after, limit, kind)
-        except sqlite3.Error as error:
-            raise self._latch.judge(error) from error
+        return self._read(self._reader.names, prefix, after, limit, kind, self._ages.wall())
 
     def status(self) -> StoreStatus:
         """Say how the store is; what cannot be read counts as nothing."""
@@ -109,7 +132,27 @@ class DiskStore:
         except (sqlite3.Error, OSError) as error:
             self._latch.judge(error)
             return StoreStatus(0, 0, 0, 0, self._latch.is_read_only)
-        return StoreStatus(counts["live"], counts["size"], room.free_bytes, room.free_inodes, self._latch.is_read_only)
+        return StoreStatus(
+            blobs=counts["live"],
+            size=counts["size"],
+            free_bytes=room.free_bytes,
+            free_inodes=room.free_inodes,
+            is_read_only=self._latch.is_read_only,
+            deleted=counts["deleted"],
+            damaged=counts["damaged"],
+            strays=counts["strays"],
+            round=self.round,
+            group=self.group,
+        )
+
+    def _read(self, read: Callable[..., T], *arguments: Any) -> T:
+        """Read the index, and say what its failures mean."""
+        self._check_open()
+        self._latch.check_read()
+        try:
+            return read(*arguments)
+        except sqlite3.Error as error:
+            raise self._latch.judge(error) from error
 
     # Writing
 
@@ -150,7 +193,7 @@ class DiskStore:
 
     async def _committed(self, stage: Stage) -> Received:
         try:
-            outcome = await self._applied(await stage.settle(int(self._wall())))
+            outcome = await self._applied(await stage.settle(self._ages.now))
         finally:
             self._left(stage)
         refuse_losers(outcome.decision, outcome.held)
@@ -172,6 +215,106 @@ class DiskStore:
         if file is not None and not self._latch.is_read_only:
             dropping = self._commits.submit(lambda index: index.drop_file(write.entry.id, file))
             dropping.addErrback(_expect_sos_error).addErrback(self._log_failure)
+
+    # Removing
+
+    async def remove(self, blob_id: BlobID, version: Version, is_stray: bool = False) -> Removed:
+        """Leave a tombstone. The bytes of a larger blob are unlinked once it is durable; small ones go with its commit.
+
+        The clock sees the version even where it is refused, so that what is asked for later is newer.
+        """
+        self._check_open()
+        self.clock.observe(version)
+        tombstone = evolve(Entry.tombstone(blob_id, version), is_stray=is_stray)
+        write = Write(tombstone, self._ages.now)
+        outcome = await self._commits.submit(lambda index: index.apply(write))
+        refuse_losers(outcome.decision, outcome.held)
+        return Removed(outcome.held, outcome.was_known, self.uuid)
+
+    async def reap(self, limit: int = 1000) -> int:
+        """Turn blobs that expired more than the grace ago into tombstones, and give free pages back to the disk."""
+        by, number = self._ages.past_grace, 0
+        due = self._read(self._listing.expired, by, limit)
+        for some in _runs_of(due):
+            number += await self._commits.submit(partial(replica.expire, blobs=some, now=by, arrived=self._ages.now))
+        await self._commits.submit(lambda index: index.give_back_pages(_PAGES_A_REAP))
+        return number
+
+    # Replication
+
+    async def summary(self) -> StoreSummary:
+        """Say what the whole store holds; the digests are read anew only after a commit."""
+        overview = self._read(self._listing.overview)
+        return StoreSummary(
+            store=self.uuid,
+            root=overview.root,
+            live=overview.counts["live"],
+            deleted=overview.counts["deleted"],
+            damaged=overview.counts["damaged"],
+            strays=overview.counts["strays"],
+            clock=self.clock.last,
+            round=self.round,
+            group=self.group,
+        )
+
+    async def digests(self, part: int | None = None) -> Sequence[bytes]:
+        """Give the digests of all parts, or of the buckets of one."""
+        check_place(part, PARTS, "part")
+        buckets = self._read(self._listing.overview).buckets
+        return part_digests(buckets) if part is None else buckets[part * BUCKETS_A_PART : (part + 1) * BUCKETS_A_PART]
+
+    async def entries(self, bucket: int, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+        """Give the next entries of a bucket, 1,000 at most."""
+        check_place(bucket, BUCKETS, "bucket")
+        return self._read(self._listing.entries, bucket, after, limit)
+
+    async def strays(self, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+        """Give the next strays, 1,000 at most."""
+        return self._read(self._listing.strays, after, limit)
+
+    async def renew(self, entry: Entry) -> Received:
+        """Change version and metadata of a blob whose bytes are here."""
+        self._check_open()
+        check_renewal(entry)
+        self.clock.observe(entry.version)
+        outcome = await self._commits.submit(lambda index: replica.renew(index, entry, self._ages.now))
+        return Received(outcome.held, self.uuid)
+
+    async def forget(self, blob_id: BlobID, version: Version) -> None:
+        """Drop a stray that was carried home, with its bytes."""
+        self._check_open()
+        await self._commits.submit(lambda index: replica.forget(index, (blob_id, version)))
+
+    async def old_tombstones(self, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+        """Give the next tombstones that are older than the tombstone age, 1,000 at most."""
+        return self._read(self._listing.tombstones, self._ages.old_tombstones, after, limit)
+
+    async def drop_tombstones(self, tombstones: Sequence[tuple[BlobID, Version]]) -> int:
+        """Drop tombstones, if they are old by our own clock."""
+        self._check_open()
+        before, number = self._ages.old_tombstones, 0
+        for some in _runs_of(tombstones):
+            number += await self._commits.submit(partial(replica.drop_tombstones, tombstones=some, before=before))
+        return number
+
+    async def note_round(self, number: int, group: str) -> None:
+        """Note a completed round, durably; a number that is not above the one held changes nothing."""
+        self._check_open()
+        check_round(number, group)
+        self.round, self.group = await self._commits.submit(lambda index: replica.note_round(index, number, group))
+
+    async def adopt(self, group: str) -> None:
+        """Make the store a member of another group, at round 0."""
+        self._check_open()
+        check_round(0, group)
+        self.round, self.group = await self._commits.submit(lambda index: replica.adopt(index, group))
+
+    async def suspect(self, blob_id: BlobID) -> None:
+        """Read the bytes of a blob in a thread, and set them apart if they are not those of its entry."""
+        self._check_open()
+        suspicion = await self._examination.of(blob_id)
+        if suspicion is not None:
+            await self._marked(suspicion)
 
     # Damage
 
@@ -231,3 +374,8 @@ def _shielded(running: Deferred[T]) -> Deferred[T]:
 
 def _expect_sos_error(failure: Failure) -> None:
     failure.trap(SOSError)
+
+
+def _runs_of(named: Sequence[replica.Named]) -> Sequence[Sequence[replica.Named]]:
+    """Cut a list into what one change may have."""
+    return [named[start : start + _ROWS_A_CHANGE] for start in range(0, len(named), _ROWS_A_CHANGE)]

@@ -87,6 +87,10 @@ class Fs:
         """Give the length of an open file."""
         return os.fstat(descriptor).st_size
 
+    def read(self, descriptor: int, size: int) -> bytes:
+        """Read the next bytes of an open file, none at its end."""
+        return os.read(descriptor, size)
+
     def close(self, descriptor: int) -> None:
         """Close a file."""
         os.close(descriptor)

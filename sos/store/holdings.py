@@ -35,13 +35,22 @@ class BytesSuspected(Exception):
 class Holdings:
     """Finds blobs, and vouches for them. It reads in the reactor's thread and waits for nobody."""
 
-    def __init__(self, reader: Reader, fs: Fs, tree: Tree, latch: Latch, suspect: Callable[[Suspicion], None]) -> None:
-        """Read through these; `suspect` is told of damage that shows while a body is poured."""
+    def __init__(
+        self,
+        reader: Reader,
+        fs: Fs,
+        tree: Tree,
+        latch: Latch,
+        suspect: Callable[[Suspicion], None],
+        wall: Callable[[], float],
+    ) -> None:
+        """Read through these; `suspect` is told of damage that shows while a body is poured, `wall` says what expired."""
         self._reader = reader
         self._fs = fs
         self._tree = tree
         self._latch = latch
         self._suspect = suspect
+        self._wall = wall
 
     def stat(self, blob_id: BlobID) -> Entry:
         """Give the entry of a live blob whose bytes can be had. Raises as `open` does."""
@@ -95,7 +104,7 @@ class Holdings:
             row = self._reader.row(blob_id)
         except sqlite3.Error as error:
             raise self._latch.judge(error) from error
-        if row is None or not row.entry.is_live:
+        if row is None or not row.entry.is_live or row.entry.is_expired(self._wall()):
             raise BlobNotFound(blob_id)
         if row.entry.is_damaged:
             raise BlobDamaged(blob_id)

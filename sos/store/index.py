@@ -1,17 +1,19 @@
-"""Writing the index: the merge rule applied to rows, with counts, removals and clock in the same transaction."""
+"""Writing the index: the merge rule applied to rows, with books and removals in the same transaction."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from attrs import evolve, frozen
 
-from sos.decisions.merge import Decision, merge
+from sos.decisions.buckets import bucket_of
+from sos.decisions.merge import Decision, held_after, merge
 from sos.store import schema
+from sos.store.books import Books
 from sos.store.rows import COLUMNS, Row, row_of, values_of
 from sos.store.tree import Tree
 from sos.words.blob import BlobID, Entry
@@ -20,11 +22,14 @@ from sos.words.errors import SOSError
 CHECKPOINT_BYTES = 4 * 1024 * 1024
 """Bytes in the WAL after which it is copied into the database; what SQLite does by itself after 1,000 pages."""
 
-_BYTES_A_WRITE = 3 * 4096
-"""Pages that a write changes beside its bytes: of entries, of its index, of counts, a guess on the large side."""
+_BYTES_A_WRITE = 5 * 4096
+"""Pages that a write changes beside its bytes: of entries, two indexes, digests and counts, a guess on the large side."""
+
+_SPARE = 4
+"""The database gives pages back once one in so many is free; fewer will soon be filled again."""
 
 _ROW = f"SELECT {', '.join(COLUMNS)}, number FROM entries WHERE id = ?"
-_INSERT = f"INSERT INTO entries (id, {', '.join(COLUMNS)}) VALUES (?{', ?' * len(COLUMNS)})"
+_INSERT = f"INSERT INTO entries (id, bucket, {', '.join(COLUMNS)}) VALUES (?, ?{', ?' * len(COLUMNS)})"
 _UPDATE = f"UPDATE entries SET {', '.join(f'{column} = ?' for column in COLUMNS)} WHERE number = ?"
 
 
@@ -43,10 +48,11 @@ class Write:
 
 @frozen
 class Outcome:
-    """What a write did, and the entry that is held after it."""
+    """What a write did, the entry that is held after it, and whether anything was held before."""
 
     decision: Decision
     held: Entry
+    was_known: bool
 
 
 Change = Callable[["Index"], Any]
@@ -61,8 +67,7 @@ class Index:
         schema.set_up_writing(connection)
         self._connection = connection
         self._tree = tree
-        self._counts: Counter[str] = Counter()
-        self._highest = 0
+        self._books = Books(connection)
         self._wal_bytes = 0
         self._to_unlink: list[tuple[int, BlobID]] = []
         self._unlinked: list[tuple[int]] = []
@@ -77,11 +82,11 @@ class Index:
         self.checkpoint("TRUNCATE")
         with self._transaction():
             self._connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'openings'")
-        meta = dict(self._connection.execute("SELECT name, value FROM meta").fetchall())
-        self._highest = meta[b"highest"]
+        highest = self.meta("highest")
+        self._books.open(highest)
         unlinks = self._connection.execute("SELECT serial, id FROM unlinks").fetchall()
         self._to_unlink = [(serial, BlobID(str(name, "ascii"))) for serial, name in unlinks]
-        return meta[b"openings"], self._highest
+        return self.meta("openings"), highest
 
     def close(self) -> None:
         """Close the connection."""
@@ -91,15 +96,17 @@ class Index:
 
     def transact(self, changes: Sequence[Change]) -> list[Any]:
         """Make all changes in one durable transaction, and give their results, or the `SOSError` that a change raised."""
-        self._counts.clear()
-        highest, to_unlink = self._highest, list(self._to_unlink)
+        self._books.begin()
+        to_unlink = list(self._to_unlink)
         try:
             with self._transaction():
                 results = [self._result_of(change) for change in changes]
-                self._keep_books(highest)
+                self._books.settle()
+                self._connection.executemany("DELETE FROM unlinks WHERE serial = ?", self._unlinked)
         except BaseException:
-            self._highest, self._to_unlink = highest, to_unlink
+            self._to_unlink = to_unlink
             raise
+        self._books.committed()
         self._unlinked.clear()
         return results
 
@@ -109,13 +116,6 @@ class Index:
             return change(self)
         except SOSError as error:
             return error
-
-    def _keep_books(self, highest: int) -> None:
-        changed = [(value, name) for name, value in self._counts.items() if value]
-        self._connection.executemany("UPDATE counts SET value = value + ? WHERE name = ?", changed)
-        if self._highest > highest:
-            self._connection.execute("UPDATE meta SET value = ? WHERE name = 'highest'", (self._highest,))
-        self._connection.executemany("DELETE FROM unlinks WHERE serial = ?", self._unlinked)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -133,26 +133,25 @@ class Index:
     def apply(self, write: Write) -> Outcome:
         """Let the merge rule decide what a write does, and do it. Raises `BlobDamaged` where the row cannot be trusted."""
         row = self.row(write.entry.id)
-        decision = merge(None if row is None else row.entry, write.entry)
+        current = None if row is None else row.entry
+        decision = merge(current, write.entry)
         keeps_bytes = row is not None and self._has_bytes_of(row, write)
         if decision is Decision.SAME and not keeps_bytes:  # the row is right, but its bytes are gone
             decision = Decision.HEAL
-        held = self._change(decision, row, write, keeps_bytes)
-        return Outcome(decision, held)
+        held = held_after(decision, current, write.entry)
+        if row is None or decision is Decision.TAKE:
+            self._store(row, held, write, keeps_bytes)
+        elif decision is Decision.HEAL:
+            self._store(row, held, evolve(write, arrived=row.arrived), keeps_bytes)
+        else:
+            self._drop(held.id, write.file)
+            self.renew(row, held, write.arrived)
+        return Outcome(decision, held, row is not None)
 
-    def _change(self, decision: Decision, row: Row | None, write: Write, keeps_bytes: bool) -> Entry:
-        """Do what was decided, drop the bytes that are not needed for it, and give the entry that is held then."""
-        if decision is Decision.TAKE:
-            taken = evolve(write.entry, is_damaged=False) if write.entry.is_damaged else write.entry
-            self._store(row, taken, write, keeps_bytes)
-            return taken
-        assert row is not None
-        if decision is Decision.HEAL:
-            healed = evolve(row.entry, is_damaged=False)
-            self._store(row, healed, evolve(write, arrived=row.arrived), keeps_bytes)
-            return healed
-        self._drop(write.entry.id, write.file)
-        return row.entry
+    def renew(self, row: Row, entry: Entry, arrived: int) -> None:
+        """Put an entry in a row whose bytes stay, unless it is there already."""
+        if entry is not row.entry:
+            self._put(row, entry, arrived, row.file)
 
     def _store(self, row: Row | None, entry: Entry, write: Write, keeps_bytes: bool) -> None:
         """Put an entry in its row; its bytes are those that came, or stay."""
@@ -171,25 +170,16 @@ class Index:
 
     def _put(self, row: Row | None, entry: Entry, arrived: int, file: int | None) -> int:
         """Write a row, new or in the place of the one held, and give its number."""
-        self._highest = max(self._highest, entry.version)
-        self._count(entry, 1)
+        bucket = bucket_of(entry.id)
+        self._books.come(bucket, entry)
         values = values_of(entry, arrived, file)
         if row is None:
-            number = self._connection.execute(_INSERT, (entry.id, *values)).lastrowid
+            number = self._connection.execute(_INSERT, (entry.id, bucket, *values)).lastrowid
             assert number is not None
             return number
-        self._count(row.entry, -1)
+        self._books.go(bucket, row.entry)
         self._connection.execute(_UPDATE, (*values, row.number))
         return row.number
-
-    def _count(self, entry: Entry, sign: int) -> None:
-        if not entry.is_live:
-            self._counts["deleted"] += sign
-        elif entry.is_damaged:
-            self._counts["damaged"] += sign
-        else:
-            self._counts["live"] += sign
-            self._counts["size"] += sign * (entry.size or 0)
 
     def _has_bytes_of(self, row: Row, write: Write) -> bool:
         """Whether the bytes that came are there already, and not only said to be: they are about to be promised again."""
@@ -201,6 +191,23 @@ class Index:
         if row.file is not None:
             return self._tree.holds(held.id, row.file, held.size or 0)
         return write.payload is not None and self.payload(row) == write.payload
+
+    def has_bytes(self, row: Row, sha256: bytes | None) -> bool:
+        """Whether the bytes with this digest are here and sound, as far as a look at their file can tell."""
+        held = row.entry
+        if not held.is_live or held.is_damaged or held.sha256 != sha256:
+            return False
+        if row.file is not None:
+            return self._tree.holds(held.id, row.file, held.size or 0)
+        payload = self.payload(row)
+        return payload is not None and hashlib.sha256(payload).digest() == sha256
+
+    def forget(self, row: Row) -> None:
+        """Drop a row and its bytes, as if nothing had ever been held."""
+        self._books.go(bucket_of(row.entry.id), row.entry)
+        self._drop(row.entry.id, row.file)
+        self._connection.execute("DELETE FROM small WHERE number = ?", (row.number,))
+        self._connection.execute("DELETE FROM entries WHERE number = ?", (row.number,))
 
     def mark_damaged(self, row: Row, file: int | None) -> None:
         """Mark an entry whose bytes are damaged; `file` says where they are now, None where they are out of the way."""
@@ -217,7 +224,22 @@ class Index:
             self._connection.execute("INSERT OR REPLACE INTO unlinks VALUES (?, ?)", (serial, blob_id))
             self._to_unlink.append((serial, blob_id))
 
+    def note(self, name: str, value: int | str) -> None:
+        """Change one of the things that are noted about the store as a whole."""
+        self._connection.execute("UPDATE meta SET value = ? WHERE name = ?", (value, name))
+
+    def give_back_pages(self, most: int) -> None:
+        """Make the database smaller by some free pages, if it has many: small blobs would fill them again."""
+        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+        if free * _SPARE > pages:
+            self._connection.execute(f"PRAGMA incremental_vacuum({most:d})").fetchall()
+
     # Reading, within a transaction
+
+    def meta(self, name: str) -> Any:
+        """Give one of the things that are noted about the store as a whole."""
+        return self._connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()[0]
 
     def row(self, blob_id: BlobID) -> Row | None:
         """Give what is held under an ID. Raises `BlobDamaged`."""

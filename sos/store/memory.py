@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from attrs import evolve
 from twisted.internet.defer import CancelledError
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
-from sos.decisions.merge import Decision, merge
+from sos.decisions.buckets import BUCKETS, BUCKETS_A_PART, PARTS, bucket_of, part_digests, root_digest
+from sos.decisions.merge import Decision, held_after, merge
 from sos.http.bodies import PIECE, BytesBody, collect
-from sos.store.arrival import agreed, check_incoming, known_length, limit_of, refuse_losers
+from sos.store.ages import DEFAULT_EXPIRY_GRACE, DEFAULT_TOMBSTONE_AGE, Ages
+from sos.store.arrival import (
+    agreed,
+    check_group,
+    check_incoming,
+    check_place,
+    check_renewal,
+    check_round,
+    check_size,
+    known_length,
+    limit_of,
+    refuse_losers,
+)
+from sos.store.listing import MOST_ENTRIES
 from sos.store.reader import MOST_NAMES
-from sos.words.blob import BlobID, Entry, Kind, Span
+from sos.store.shelf import Held, Shelf
+from sos.words.blob import BlobID, Entry, Kind, Span, Version
 from sos.words.errors import (
     BlobDamaged,
     BlobNotFound,
@@ -26,28 +41,49 @@ from sos.words.errors import (
     StoreFull,
     Unavailable,
 )
-from sos.words.interfaces import ILocalStore, OpenBlob, Received, StoreStatus
+from sos.words.interfaces import (
+    IBlobRemover,
+    IDigested,
+    ILocalStore,
+    OpenBlob,
+    Received,
+    Removed,
+    StoreStatus,
+    StoreSummary,
+)
 from sos.words.versions import HybridClock
 
 DEFAULT_CAPACITY = 256 * 1024 * 1024
 """Bytes that a store in memory takes unless told."""
 
 
-@implementer(ILocalStore)
+@implementer(ILocalStore, IBlobRemover, IDigested)
 class MemoryStore:
     """Blobs in a dictionary."""
 
-    def __init__(self, uuid: str, clock: HybridClock, capacity: int = DEFAULT_CAPACITY) -> None:
-        """Be an empty store that takes up to `capacity` bytes."""
+    def __init__(
+        self,
+        uuid: str,
+        clock: HybridClock,
+        capacity: int = DEFAULT_CAPACITY,
+        *,
+        tombstone_age: float = DEFAULT_TOMBSTONE_AGE,
+        expiry_grace: float = DEFAULT_EXPIRY_GRACE,
+    ) -> None:
+        """Be an empty store that takes up to `capacity` bytes, and waits so many seconds before it tidies up."""
         self.uuid = uuid
         self.clock = clock
+        self.round = 0
+        self.group: str | None = None
         self._capacity = capacity
-        self._held: dict[BlobID, tuple[Entry, bytes]] = {}
+        self._ages = Ages(clock.now, tombstone_age, expiry_grace)
+        self._shelf = Shelf()
         self._is_closed = False
 
     async def fetch(self, blob_id: BlobID, span: Span | None = None) -> OpenBlob:
         """Open a blob."""
-        entry, payload = self._sound(blob_id)
+        held = self._sound(blob_id)
+        entry, payload = held.entry, held.payload
         wanted = Span(0, len(payload)) if span is None else span
         if wanted.start < 0 or wanted.length < 0 or wanted.stop > len(payload):
             raise RangeNotSatisfiable(len(payload))
@@ -56,14 +92,14 @@ class MemoryStore:
 
     async def stat(self, blob_id: BlobID) -> Entry:
         """Give the entry of a blob that `fetch` would give."""
-        return self._sound(blob_id)[0]
+        return self._sound(blob_id).entry
 
     async def enumerate(
         self, prefix: str = "", after: str = "", limit: int = 1000, kind: Kind | None = None
     ) -> Sequence[BlobID]:
         """Give the next names, as many at a time as the store on a disk does."""
         self._check_open()
-        names = sorted(name for name, (entry, _) in self._held.items() if _is_listed(entry, prefix, kind))
+        names = sorted(entry.id for entry in self._shelf.entries if self._is_listed(entry, prefix, kind))
         start = bisect_right(names, after)
         return names[start : start + max(0, min(limit, MOST_NAMES))]
 
@@ -79,22 +115,161 @@ class MemoryStore:
             raise
         payload = await self._collected(entry, body)
         settled = agreed(entry, known_length(body), len(payload), hashlib.sha256(payload).digest())
-        return Received(self._applied(settled, payload), self.uuid)
+        self._check_open()
+        held, _ = self._applied(settled, payload)
+        return Received(held, self.uuid)
 
     def damage(self, blob_id: BlobID) -> None:
         """Mark a blob as damaged, as the disk's store does when it finds one so: its bytes are gone, its entry stays."""
-        entry, _ = self._held[blob_id]
-        self._held[blob_id] = (evolve(entry, is_damaged=True), b"")
+        held = self._shelf.held(blob_id)
+        assert held is not None
+        self._shelf.put(Held(evolve(held.entry, is_damaged=True), b"", held.arrived))
 
     def status(self) -> StoreStatus:
         """Say how the store is."""
         self._check_open()
-        sound = [entry.size or 0 for entry, _ in self._held.values() if _is_listed(entry, "", None)]
-        return StoreStatus(len(sound), sum(sound), self._free(), 2**63 - 1, is_read_only=False)
+        counts = self._shelf.counts
+        return StoreStatus(
+            blobs=counts["live"],
+            size=counts["size"],
+            free_bytes=self._free(),
+            free_inodes=2**63 - 1,
+            is_read_only=False,
+            deleted=counts["deleted"],
+            damaged=counts["damaged"],
+            strays=counts["strays"],
+            round=self.round,
+            group=self.group,
+        )
 
     async def close(self) -> None:
         """Serve nothing more."""
         self._is_closed = True
+
+    # Removing
+
+    async def remove(self, blob_id: BlobID, version: Version, is_stray: bool = False) -> Removed:
+        """Leave a tombstone; the bytes are gone at once."""
+        self._check_open()
+        self.clock.observe(version)
+        held, was_known = self._applied(evolve(Entry.tombstone(blob_id, version), is_stray=is_stray), b"")
+        return Removed(held, was_known, self.uuid)
+
+    async def reap(self, limit: int = 1000) -> int:
+        """Turn blobs that expired more than the grace ago into tombstones."""
+        self._check_open()
+        by = self._ages.past_grace
+        expired = [entry for entry in self._shelf.entries if entry.is_live and entry.is_expired(by)]
+        due = sorted(expired, key=lambda entry: entry.expires or 0)[: max(0, limit)]
+        for entry in due:
+            self._applied(evolve(Entry.tombstone(entry.id, entry.version), is_stray=entry.is_stray), b"")
+        return len(due)
+
+    # Replication
+
+    async def summary(self) -> StoreSummary:
+        """Say what the whole store holds."""
+        self._check_open()
+        counts = self._shelf.counts
+        return StoreSummary(
+            store=self.uuid,
+            root=root_digest(self._shelf.buckets),
+            live=counts["live"],
+            deleted=counts["deleted"],
+            damaged=counts["damaged"],
+            strays=counts["strays"],
+            clock=self.clock.last,
+            round=self.round,
+            group=self.group,
+        )
+
+    async def digests(self, part: int | None = None) -> Sequence[bytes]:
+        """Give the digests of all parts, or of the buckets of one."""
+        self._check_open()
+        check_place(part, PARTS, "part")
+        buckets = self._shelf.buckets
+        return part_digests(buckets) if part is None else buckets[part * BUCKETS_A_PART : (part + 1) * BUCKETS_A_PART]
+
+    async def entries(self, bucket: int, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+        """Give the next entries of a bucket."""
+        check_place(bucket, BUCKETS, "bucket")
+        return self._listed(lambda held: not held.entry.is_stray and bucket_of(held.entry.id) == bucket, after, limit)
+
+    async def strays(self, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+        """Give the next strays."""
+        return self._listed(lambda held: held.entry.is_stray, after, limit)
+
+    async def renew(self, entry: Entry) -> Received:
+        """Change version and metadata of a blob whose bytes are here."""
+        self._check_open()
+        check_renewal(entry)
+        self.clock.observe(entry.version)
+        held = self._shelf.held(entry.id)
+        if held is None:
+            raise BlobNotFound(entry.id)
+        refuse_losers(merge(held.entry, entry), held.entry)
+        if held.entry.is_damaged or held.entry.sha256 != entry.sha256:
+            raise BlobNotFound(entry.id)
+        check_size(entry, held.entry)
+        renewed, _ = self._applied(evolve(entry, size=held.entry.size), held.payload)
+        return Received(renewed, self.uuid)
+
+    async def forget(self, blob_id: BlobID, version: Version) -> None:
+        """Drop a stray that was carried home."""
+        self._check_open()
+        self._drop([(blob_id, version)], lambda held: held.entry.is_stray)
+
+    async def old_tombstones(self, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+        """Give the next tombstones that are older than the tombstone age."""
+        return self._listed(self._is_old_tombstone, after, limit)
+
+    async def drop_tombstones(self, tombstones: Sequence[tuple[BlobID, Version]]) -> int:
+        """Drop tombstones, if they are old by our own clock."""
+        self._check_open()
+        return self._drop(tombstones, self._is_old_tombstone)
+
+    async def note_round(self, number: int, group: str) -> None:
+        """Note a completed round."""
+        self._check_open()
+        check_round(number, group)
+        check_group(self.group, group)
+        self.round, self.group = max(self.round, number), group
+
+    async def adopt(self, group: str) -> None:
+        """Make the store a member of another group, at round 0."""
+        self._check_open()
+        check_round(0, group)
+        self.round, self.group = self.round if self.group == group else 0, group
+
+    async def suspect(self, blob_id: BlobID) -> None:
+        """Hash the bytes of a blob, and mark it if they are not those of its entry."""
+        self._check_open()
+        held = self._shelf.held(blob_id)
+        is_whole = held is not None and held.entry.is_live and not held.entry.is_damaged
+        if held is not None and is_whole and hashlib.sha256(held.payload).digest() != held.entry.sha256:
+            self.damage(blob_id)
+
+    def _listed(self, is_listed: Callable[[Held], bool], after: str, limit: int) -> Sequence[Entry]:
+        self._check_open()
+        found = sorted((held.entry for held in self._shelf if is_listed(held)), key=lambda entry: entry.id)
+        start = bisect_right(found, after, key=lambda entry: entry.id)
+        return found[start : start + max(0, min(limit, MOST_ENTRIES))]
+
+    def _drop(self, named: Iterable[tuple[BlobID, Version]], may_go: Callable[[Held], bool]) -> int:
+        """Drop entries that still have the version that is meant, and that may go; give their number."""
+        number = 0
+        for blob_id, version in named:
+            held = self._shelf.held(blob_id)
+            if held is not None and held.entry.version == version and may_go(held):
+                self._shelf.drop(blob_id)
+                number += 1
+        return number
+
+    def _is_old_tombstone(self, held: Held) -> bool:
+        is_tombstone = not held.entry.is_live and not held.entry.is_stray
+        return is_tombstone and held.arrived < self._ages.old_tombstones
+
+    # What the verbs have in common
 
     async def _collected(self, entry: Entry, body: IBodyProducer) -> bytes:
         """Take the bytes of a body into memory; more than were declared, or than there is room for, stop it."""
@@ -111,25 +286,29 @@ class MemoryStore:
                 raise DigestMismatch(f"The body has more than the {limit} bytes that were declared.") from None
             raise StoreFull("The store in memory has no more room.") from None
 
-    def _applied(self, incoming: Entry, payload: bytes) -> Entry:
-        """Let the merge rule decide, and give the entry that is held then."""
-        self._check_open()
-        current, _ = self._held.get(incoming.id, (None, b""))
-        decision = merge(current, incoming)
-        if decision is Decision.TAKE:
-            self._held[incoming.id] = (incoming, payload)
-        elif decision is Decision.HEAL and current is not None:
-            self._held[incoming.id] = (evolve(current, is_damaged=False), payload)
-        held, _ = self._held[incoming.id]
-        refuse_losers(decision, held)
-        return held
+    def _applied(self, incoming: Entry, payload: bytes) -> tuple[Entry, bool]:
+        """Let the merge rule decide; give the entry that is held then, and whether there was one before."""
+        current = self._shelf.held(incoming.id)
+        decision = merge(None if current is None else current.entry, incoming)
+        if current is not None:
+            refuse_losers(decision, current.entry)
+        entry = held_after(decision, None if current is None else current.entry, incoming)
+        if current is None or entry is not current.entry:
+            arrived = current.arrived if current is not None and decision is Decision.HEAL else self._ages.now
+            self._shelf.put(Held(entry, payload, arrived))
+        return entry, current is not None
 
-    def _sound(self, blob_id: BlobID) -> tuple[Entry, bytes]:
+    def _is_listed(self, entry: Entry, prefix: str, kind: Kind | None) -> bool:
+        """Whether a list of names has this one."""
+        is_sound = entry.is_live and not entry.is_damaged and not entry.is_expired(self._ages.wall())
+        return is_sound and entry.id.startswith(prefix) and kind in (None, entry.kind)
+
+    def _sound(self, blob_id: BlobID) -> Held:
         self._check_open()
-        held = self._held.get(blob_id)
-        if held is None or not held[0].is_live:
+        held = self._shelf.held(blob_id)
+        if held is None or not held.entry.is_live or held.entry.is_expired(self._ages.wall()):
             raise BlobNotFound(blob_id)
-        if held[0].is_damaged:
+        if held.entry.is_damaged:
             raise BlobDamaged(blob_id)
         return held
 
@@ -138,13 +317,8 @@ class MemoryStore:
             raise StoreFull("The store in memory has no more room.")
 
     def _free(self) -> int:
-        return self._capacity - sum(len(payload) for _, payload in self._held.values())
+        return self._capacity - self._shelf.size
 
     def _check_open(self) -> None:
         if self._is_closed:
             raise Unavailable("The store is closed.")
-
-
-def _is_listed(entry: Entry, prefix: str, kind: Kind | None) -> bool:
-    """Whether a list of names has this one."""
-    return entry.is_live and not entry.is_damaged and entry.id.startswith(prefix) and kind in (None, entry.kind)

@@ -14,12 +14,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sos.store import schema
+from sos.store.ages import DEFAULT_EXPIRY_GRACE, DEFAULT_TOMBSTONE_AGE, Ages
 from sos.store.disk import DiskStore, Parts
 from sos.store.failures import Latch
 from sos.store.files import Fs
 from sos.store.index import Index
+from sos.store.listing import Listing
 from sos.store.marker import DATABASE, Claim, claim
 from sos.store.reader import Reader
+from sos.store.replica import standing
 from sos.store.room import Admission, Reserve
 from sos.store.staging import Workshop
 from sos.store.tree import DIRECTORIES, STAGING, Serials, Tree
@@ -43,6 +46,8 @@ def open_disk_store(
     wall: Callable[[], float],
     reserve: Reserve = DEFAULT_RESERVE,
     must_exist: bool = False,
+    tombstone_age: float = DEFAULT_TOMBSTONE_AGE,
+    expiry_grace: float = DEFAULT_EXPIRY_GRACE,
     make_uuid: Callable[[], str] = _random_uuid,
     make_fs: Callable[[Path, int], Fs] = Fs,
 ) -> DiskStore:
@@ -52,13 +57,17 @@ def open_disk_store(
 
     `in_thread` runs calls in a pool of a few threads, `commit_in_thread` runs them in one thread that does nothing else.
     Both must take calls until `close` has given its result. `wall` gives unix seconds. `make_fs` is what tests replace.
+
+    Tombstones may be dropped `tombstone_age` seconds after they were taken, and expired blobs turn into tombstones
+    `expiry_grace` seconds later, both by this store's own clock.
     """
     claimed = claim(path, must_exist=must_exist, make_uuid=make_uuid)
     with contextlib.ExitStack() as undo:
         undo.callback(os.close, claimed.descriptor)
         fs = make_fs(path, claimed.descriptor)
         try:
-            store = _opened(claimed, fs, reserve, in_thread, commit_in_thread, wall, undo)
+            ages = Ages(wall, tombstone_age, expiry_grace)
+            store = _opened(claimed, fs, reserve, in_thread, commit_in_thread, ages, undo)
         except OSError as error:
             raise StoreRefused(f"The store {path} cannot be used: {error.strerror} ({error.filename or path}).") from error
         except sqlite3.Error as error:
@@ -76,7 +85,7 @@ def _opened(
     reserve: Reserve,
     in_thread: InThread,
     commit_in_thread: InThread,
-    wall: Callable[[], float],
+    ages: Ages,
     undo: contextlib.ExitStack,
 ) -> DiskStore:
     """Recover what was left behind, and put the store together; what it opens is closed by `undo` where that fails."""
@@ -90,6 +99,9 @@ def _opened(
     reading = fs.connect(DATABASE, read_only=True)
     undo.callback(reading.close)
     reader = Reader(reading)
+    comparing = fs.connect(DATABASE, read_only=True)
+    undo.callback(comparing.close)
+    listing = Listing(comparing)
     claimed.finish()
     admission = Admission(fs, reserve, reader.free_bytes)
     return DiskStore(
@@ -98,10 +110,12 @@ def _opened(
             workshop=Workshop(fs, tree, admission, Serials(opening), latch, in_thread),
             index=index,
             reader=reader,
+            listing=listing,
             commit_in_thread=commit_in_thread,
-            clock=HybridClock(wall, Version(highest)),
-            wall=wall,
-            release=lambda: _release(claimed, index, reader, latch),
+            clock=HybridClock(ages.wall, Version(highest)),
+            ages=ages,
+            standing=standing(index),
+            release=lambda: _release(claimed, index, (reader, listing), latch),
         )
     )
 
@@ -131,13 +145,13 @@ def _recovered(connection: sqlite3.Connection, tree: Tree, claimed: Claim) -> In
     return Index(connection, tree)
 
 
-def _release(claimed: Claim, index: Index, reader: Reader, latch: Latch) -> None:
+def _release(claimed: Claim, index: Index, readers: tuple[Reader, Listing], latch: Latch) -> None:
     """Close the database, then give up the lock.
 
     The connection that is closed last copies the WAL into the database and removes it. After a failed fsync nobody may
-    do that, for it would seem to succeed: then the last one is the reader's, which cannot write.
+    do that, for it would seem to succeed: then the last one is a reader's, which cannot write.
     """
-    order = (index, reader) if latch.is_read_only else (reader, index)
+    order = (index, *readers) if latch.is_read_only else (*readers, index)
     for part in order:
         part.close()
     os.close(claimed.descriptor)

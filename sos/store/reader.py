@@ -23,7 +23,8 @@ _ROW = f"""
 """
 _NAMES = f"""
     SELECT id FROM entries
-    WHERE id > ? AND id >= ? AND id < ? AND state = {State.LIVE:d} AND damaged = 0 %s ORDER BY id LIMIT ?
+    WHERE id > ? AND id >= ? AND id < ? AND state = {State.LIVE:d} AND damaged = 0
+    AND (expires IS NULL OR expires > ?) %s ORDER BY id LIMIT ?
 """
 _NAMES_OF_KIND = {kind: _NAMES % f"AND kind = {kind:d}" for kind in Kind}
 """The kind stands in the text, for only so can SQLite see that a partial index will do."""
@@ -43,12 +44,12 @@ class Reader:
         found = self._connection.execute(_ROW, (blob_id,)).fetchone()
         return None if found is None else row_of(blob_id, found[-2], found[:-2], found[-1])
 
-    def names(self, prefix: str, after: str, limit: int, kind: Kind | None) -> Sequence[BlobID]:
-        """Give the next names of sound, live blobs, in ascending order."""
+    def names(self, prefix: str, after: str, limit: int, kind: Kind | None, now: float) -> Sequence[BlobID]:
+        """Give the next names of sound, live blobs that have not expired by `now`, in ascending order."""
         if _PREFIX.fullmatch(prefix) is None:
             return ()
         query = _ALL_NAMES if kind is None else _NAMES_OF_KIND[kind]
-        bounds = (after, prefix, prefix + _BEHIND, max(0, min(limit, MOST_NAMES)))
+        bounds = (after, prefix, prefix + _BEHIND, now, max(0, min(limit, MOST_NAMES)))
         return [BlobID(str(name, "ascii")) for (name,) in self._connection.execute(query, bounds).fetchall()]
 
     def counts(self) -> dict[str, int]:

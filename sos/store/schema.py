@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 
-from sos.words.blob import Kind
+from sos.words.blob import Kind, State
 
 USER_VERSION = 1
 """The layout of the tables, in the database itself; the marker's format goes with it."""
+
+TOMBSTONES = f"state = {State.DELETED:d} AND stray = 0"
+EXPIRING = f"state = {State.LIVE:d} AND expires IS NOT NULL"
+"""What two partial indexes hold: only a query that says the same, in these words, can use them."""
 
 _TABLES = f"""
     PRAGMA auto_vacuum = INCREMENTAL;
@@ -15,6 +19,7 @@ _TABLES = f"""
     CREATE TABLE entries (
         number INTEGER PRIMARY KEY,  -- a name of its own: VACUUM may change a rowid that has none, and small joins by it
         id TEXT NOT NULL UNIQUE,
+        bucket INTEGER NOT NULL,
         version INTEGER NOT NULL,
         state INTEGER NOT NULL,
         kind INTEGER NOT NULL,
@@ -30,12 +35,17 @@ _TABLES = f"""
     );
     CREATE INDEX manifests ON entries (id) WHERE kind = {Kind.MANIFEST:d};
     CREATE INDEX chunks ON entries (id) WHERE kind = {Kind.CHUNK:d};
+    CREATE INDEX buckets ON entries (bucket, id);
+    CREATE INDEX strays ON entries (id) WHERE stray = 1;
+    CREATE INDEX tombstones ON entries (id, arrived) WHERE {TOMBSTONES};
+    CREATE INDEX expiring ON entries (expires) WHERE {EXPIRING};
+    CREATE TABLE digests (bucket INTEGER PRIMARY KEY, digest BLOB NOT NULL);  -- a bucket that never had an entry has no row
     CREATE TABLE small (number INTEGER PRIMARY KEY, payload BLOB NOT NULL);
     CREATE TABLE unlinks (serial INTEGER PRIMARY KEY, id TEXT NOT NULL);
     CREATE TABLE counts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-    INSERT INTO counts VALUES ('live', 0), ('size', 0), ('damaged', 0), ('deleted', 0);
-    INSERT INTO meta VALUES ('highest', 0), ('openings', 0);
+    INSERT INTO counts VALUES ('live', 0), ('size', 0), ('damaged', 0), ('deleted', 0), ('strays', 0);
+    INSERT INTO meta VALUES ('highest', 0), ('openings', 0), ('round', 0), ('group', NULL);
     PRAGMA user_version = {USER_VERSION};
 """
 """Small blobs' bytes are apart from their entries, so that a list of names need not step over them."""
@@ -54,13 +64,17 @@ def create(connection: sqlite3.Connection, uuid: str) -> None:
 
 
 def set_up_writing(connection: sqlite3.Connection) -> None:
-    """Make each commit durable, and leave checkpoints to us.
+    """Make each commit durable, leave checkpoints to us, and have deleted bytes overwritten.
 
     SQLite's own checkpoint after a commit hides it when its fsync fails, and the next one would succeed over lost pages.
+
+    Deleted bytes are zeroed in the database at the next checkpoint. In the WAL they stay until it is written over, or
+    removed when the store is closed; and a file that is unlinked is not overwritten: that would be the disk's to promise.
     """
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT}")
+    connection.execute("PRAGMA secure_delete = ON")
     set_up_reading(connection)
 
 

@@ -133,3 +133,7 @@ class Entry:
     def is_live(self) -> bool:
         """Whether the entry says that its blob is there."""
         return self.state is State.LIVE
+
+    def is_expired(self, now: float) -> bool:
+        """Whether the blob is to be gone at this unix time."""
+        return self.expires is not None and self.expires <= now

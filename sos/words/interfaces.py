@@ -91,9 +91,10 @@ class Removed:
 class IBlobRemover(Interface):
     """Removes blobs."""
 
-    def remove(blob_id: BlobID, version: Version) -> Awaitable[Removed]:
+    def remove(blob_id: BlobID, version: Version, is_stray: bool = False) -> Awaitable[Removed]:
         """Leave a tombstone of this version, durably; removing twice is not an error.
 
+        `is_stray` marks the tombstone as one that has to be carried home: the group of this store is not the blob's own.
         Raises `BlobConflict` (older) where something newer is held, `StoreReadOnly`, `Unsupported` (an old-contract
         server), `Unavailable`.
         """
@@ -132,13 +133,22 @@ class IBlobStore(IBlobFetcher, IBlobReceiver, IBlobEnumerator):
 
 @frozen
 class StoreStatus:
-    """How a local store is: live blobs and their bytes, room for more, and whether it takes writes."""
+    """How a local store is: live blobs and their bytes, room for more, whether it takes writes, and what else it holds.
+
+    `deleted` counts tombstones, `damaged` entries whose bytes are in quarantine, `strays` what waits to be carried home,
+    which is counted among the others as well. `round` and `group` are those of `ILocalStore`.
+    """
 
     blobs: int
     size: int
     free_bytes: int
     free_inodes: int
     is_read_only: bool
+    deleted: int = 0
+    damaged: int = 0
+    strays: int = 0
+    round: int = 0
+    group: str | None = None
 
 
 class ILocalStore(IBlobStore):
@@ -146,9 +156,24 @@ class ILocalStore(IBlobStore):
 
     uuid: str = Attribute("The UUID of the store, made when its directory became a store.")
     clock: HybridClock = Attribute("Makes the versions of writes that come without one; ahead of all that is stored.")
+    round: int = Attribute("The number of the last completed round that reached the store, 0 for none.")
+    group: str | None = Attribute("The name of the group that the store belongs to, None before its first round.")
 
     def status() -> StoreStatus:
         """Say how the store is, without waiting."""
+
+    def reap(limit: int = 1000) -> Awaitable[int]:
+        """Turn blobs that expired long enough ago into tombstones of the same version, at most `limit`; give their number.
+
+        A blob is not found from the second of its expiry on. Its bytes stay for a day more, unless the store was told
+        otherwise, so that a wrong clock hides and does not destroy. Raises `StoreReadOnly`, `Unavailable`.
+        """
+
+    def adopt(group: str) -> Awaitable[None]:
+        """Make the store a member of this group, whatever group it belonged to: an operator says that this is meant.
+
+        In another group than before it begins at round 0, so nobody reads from it before a round has caught it up.
+        """
 
     def close() -> Awaitable[None]:
         """Finish the writes that were taken, then let go of files, database and lock."""

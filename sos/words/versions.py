@@ -30,6 +30,10 @@ class HybridClock:
         """The newest version made or seen."""
         return self._last
 
+    def now(self) -> float:
+        """Give the wall clock's time, in unix seconds: for expiry and for ages, never to order anything."""
+        return self._wall()
+
     def tick(self) -> Version:
         """Make a version that is newer than all before it."""
         self._last = Version(max(self._last + 1, self._reading()))

@@ -1,0 +1,108 @@
+"""Listing: the index as replication and the reaper read it. In the reactor's thread, each read short and closed at once.
+
+It has a connection of its own, so that it can see when another one has committed something: until then, the digests that
+were read last are still right.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from sos.decisions.buckets import BUCKETS, EMPTY, root_digest
+from sos.store import schema
+from sos.store.rows import COLUMNS, row_of
+from sos.words.blob import BlobID, Entry, Version
+from sos.words.errors import BlobDamaged
+
+MOST_ENTRIES = 1000
+"""Entries given at a time: each may have 8 KiB of metadata, and takes some microseconds."""
+
+_COLUMNS = f"id, {', '.join(COLUMNS)}, number"
+_ENTRIES = f"SELECT {_COLUMNS} FROM entries WHERE bucket = ? AND id > ? AND stray = 0 ORDER BY id LIMIT ?"
+_STRAYS = f"SELECT {_COLUMNS} FROM entries WHERE stray = 1 AND id > ? ORDER BY id LIMIT ?"
+_TOMBSTONES = f"SELECT {_COLUMNS} FROM entries WHERE {schema.TOMBSTONES} AND arrived < ? AND id > ? ORDER BY id LIMIT ?"
+_EXPIRED = f"SELECT id, version FROM entries WHERE {schema.EXPIRING} AND expires <= ? ORDER BY expires LIMIT ?"
+
+
+@frozen
+class Overview:
+    """What the whole index holds, at one moment."""
+
+    buckets: Sequence[bytes]
+    root: bytes
+    counts: dict[str, int]
+
+
+class Listing:
+    """The entries of the last commit, in the order in which replication compares them. Raises what `sqlite3` raises."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Read through a connection of its own."""
+        schema.set_up_reading(connection)
+        self._connection = connection
+        self._seen: int | None = None
+        self._overview: Overview
+
+    def overview(self) -> Overview:
+        """Give the digests and the counts of one commit; read anew only if there was another since the last call."""
+        with self._one_moment():
+            (commit,) = self._connection.execute("PRAGMA data_version").fetchone()
+            if commit != self._seen:
+                self._overview = self._read_overview()
+                self._seen = commit
+        return self._overview
+
+    def _read_overview(self) -> Overview:
+        buckets = [EMPTY] * BUCKETS
+        for bucket, digest in self._connection.execute("SELECT bucket, digest FROM digests").fetchall():
+            buckets[bucket] = digest
+        counts = self._connection.execute("SELECT name, value FROM counts").fetchall()
+        return Overview(buckets, root_digest(buckets), {str(name, "ascii"): value for name, value in counts})
+
+    def entries(self, bucket: int, after: str, limit: int) -> Sequence[Entry]:
+        """Give the next entries of a bucket."""
+        return self._listed(_ENTRIES, bucket, after, limit)
+
+    def strays(self, after: str, limit: int) -> Sequence[Entry]:
+        """Give the next strays."""
+        return self._listed(_STRAYS, after, limit)
+
+    def tombstones(self, before: float, after: str, limit: int) -> Sequence[Entry]:
+        """Give the next tombstones that were taken before this time; strays are carried home instead."""
+        return self._listed(_TOMBSTONES, before, after, limit)
+
+    def expired(self, by: float, limit: int) -> Sequence[tuple[BlobID, Version]]:
+        """Name live blobs that expired at this time or before, those that did so first."""
+        found = self._connection.execute(_EXPIRED, (by, max(0, limit))).fetchall()
+        return [(BlobID(str(name, "ascii")), Version(version)) for name, version in found]
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _listed(self, query: str, *arguments: Any) -> Sequence[Entry]:
+        *bounds, limit = arguments
+        found = self._connection.execute(query, (*bounds, max(0, min(limit, MOST_ENTRIES)))).fetchall()
+        return [_entry_of(BlobID(str(values[0], "ascii")), values) for values in found]
+
+    @contextlib.contextmanager
+    def _one_moment(self) -> Iterator[None]:
+        """Let several reads see the same commit."""
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("COMMIT")
+
+
+def _entry_of(blob_id: BlobID, values: tuple[Any, ...]) -> Entry:
+    """Read an entry; of one whose row cannot be trusted only its ID is known, and that it is damaged."""
+    try:
+        return row_of(blob_id, values[-1], values[1:-1]).entry
+    except BlobDamaged:
+        return Entry(id=blob_id, is_damaged=True)

@@ -1,0 +1,104 @@
+"""What replication changes in the index: renewals, strays that were carried home, old tombstones, expiry, rounds.
+
+Each function is a change for the thread that writes the index; each looks at the row again, for its caller read it earlier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import evolve
+
+from sos.decisions.merge import Decision, held_after, merge
+from sos.store.arrival import check_group, check_size, refuse_losers
+from sos.store.index import Index, Outcome, Write
+from sos.store.rows import Row
+from sos.words.blob import BlobID, Entry, Version
+from sos.words.errors import BlobDamaged, BlobNotFound
+
+Named = tuple[BlobID, Version]
+"""An entry that is only meant while it has this version."""
+
+
+def renew(index: Index, entry: Entry, arrived: int) -> Outcome:
+    """Let the merge rule decide about an entry whose bytes are here already.
+
+    Raises `BlobConflict`, and `BlobNotFound` where the bytes have to be sent, be it that those here are damaged.
+    """
+    row = index.row(entry.id)
+    if row is None:
+        raise BlobNotFound(entry.id)
+    decision = merge(row.entry, entry)
+    refuse_losers(decision, row.entry)
+    if not index.has_bytes(row, entry.sha256):
+        raise BlobNotFound(entry.id)
+    check_size(entry, row.entry)
+    held = held_after(decision, row.entry, evolve(entry, size=row.entry.size))
+    index.renew(row, held, arrived)
+    return Outcome(decision, held, was_known=True)
+
+
+def forget(index: Index, named: Named) -> None:
+    """Drop a stray, if it is still the one that is meant."""
+    row = _meant(index, named)
+    if row is not None and row.entry.is_stray:
+        index.forget(row)
+
+
+def drop_tombstones(index: Index, tombstones: Sequence[Named], before: float) -> int:
+    """Drop those of these tombstones that are still held, and were taken before this time; give their number."""
+    number = 0
+    for named in tombstones:
+        row = _meant(index, named)
+        if row is not None and not row.entry.is_live and not row.entry.is_stray and row.arrived < before:
+            index.forget(row)
+            number += 1
+    return number
+
+
+def expire(index: Index, blobs: Sequence[Named], now: float, arrived: int) -> int:
+    """Turn those of these blobs that have expired by `now` into tombstones of their version; give their number."""
+    number = 0
+    for named in blobs:
+        row = _meant(index, named)
+        if row is not None and row.entry.is_live and row.entry.is_expired(now):
+            tombstone = evolve(Entry.tombstone(*named), is_stray=row.entry.is_stray)
+            number += index.apply(Write(tombstone, arrived)).decision is Decision.TAKE
+    return number
+
+
+def note_round(index: Index, number: int, group: str) -> tuple[int, str]:
+    """Note a completed round of a group; give the number and the group that are held then. Raises `OtherGroup`."""
+    held, member_of = standing(index)
+    check_group(member_of, group)
+    if member_of is None:
+        index.note("group", group)
+    if number > held:
+        index.note("round", number)
+    return max(number, held), group
+
+
+def adopt(index: Index, group: str) -> tuple[int, str]:
+    """Make the store a member of a group; give the number and the group that are held then."""
+    number, member_of = standing(index)
+    if member_of != group:
+        index.note("group", group)
+        index.note("round", 0)
+        number = 0
+    return number, group
+
+
+def standing(index: Index) -> tuple[int, str | None]:
+    """Give the number of the last round, and the group."""
+    group = index.meta("group")
+    return index.meta("round"), None if group is None else str(group, "utf-8")
+
+
+def _meant(index: Index, named: Named) -> Row | None:
+    """Give a row if it has the version that its caller saw; one that cannot be trusted is left alone."""
+    blob_id, version = named
+    try:
+        row = index.row(blob_id)
+    except BlobDamaged:
+        return None
+    return row if row is not None and row.entry.version == version else None

@@ -22,6 +22,7 @@ PATIENCE = 30.0
 
 _SOS = "import sys; from sos.cli.main import main; sys.exit(main())"
 _TWISTD = "from twisted.scripts.twistd import run; run()"
+_LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {0})); "
 _LISTENING = re.compile(r"Listening for (\w+) on [^ ]*?:(\d+)$")
 
 
@@ -141,9 +142,10 @@ class Household:
         """Start the ``sos`` command."""
         return self._started(["-c", _SOS, *arguments])
 
-    def twistd(self, *arguments: str) -> Process:
-        """Start the daemon in the foreground."""
-        return self._started(["-c", _TWISTD, "--nodaemon", "--pidfile=", "sos", *arguments])
+    def twistd(self, *arguments: str, descriptors: int | None = None) -> Process:
+        """Start the daemon in the foreground; it may be given few descriptors."""
+        limited = "" if descriptors is None else _LIMITED.format(descriptors)
+        return self._started(["-c", limited + _TWISTD, "--nodaemon", "--pidfile=", "sos", *arguments])
 
     def program(self, code: str, *arguments: str) -> Process:
         """Start a program of the test's own."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.processes.harness import household
+from tests.processes.harness import Household, household
 from tests.sockets.cast import Cast
 from tests.torture.tally import HEADING, Tally
 
@@ -38,6 +39,13 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cast]:
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cast]:
     """Servers for one row that keeps them busy."""
     yield from _cast(tmp_path_factory)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Household]:
+    """Processes that end with their test."""
+    with household(tmp_path) as kept:
+        yield kept
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

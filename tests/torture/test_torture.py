@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from tests.corpus.rows import Port, request
+from tests.processes.harness import Household
 from tests.sockets.cast import Cast
 from tests.sockets.raw import converse
 from tests.torture import crowds, patience
@@ -34,10 +35,15 @@ def waiting(patient: Cast) -> Iterator[dict[str, Future[Tally]]]:
         }
 
 
-@pytest.mark.parametrize("play", [crowds.tiny_chunks, crowds.pipelines, crowds.exhaustion, crowds.slow_crowd])
+@pytest.mark.parametrize("play", [crowds.tiny_chunks, crowds.pipelines, crowds.slow_crowd])
 def test_crowds(waiting: dict[str, Future[Tally]], busy: Cast, tallies: list[Tally], play: Callable[[Cast], Tally]) -> None:
     """Many at once, on servers of their own."""
     take(play(busy), tallies)
+
+
+def test_exhaustion(waiting: dict[str, Future[Tally]], house: Household, tallies: list[Tally]) -> None:
+    """Servers of their own, with few descriptors."""
+    take(crowds.exhaustion(house), tallies)
 
 
 @pytest.mark.parametrize("name", ["silence", "slow bodies", "deaf readers"])

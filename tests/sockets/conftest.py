@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.processes.harness import household
+from tests.processes.harness import Household, household
 from tests.sockets.cast import UNEASY, Cast
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Household]:
+    """Processes that end with their test."""
+    with household(tmp_path) as kept:
+        yield kept
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,10 @@ from tests.support_wire import Network
 
 ADDRESS = IPv4Address("TCP", "127.0.0.1", 50_000)
 HEAD_END = b"\r\n\r\n"
+WRITE = b"POST /blob/"
+"""What the head of a write to a member has in it."""
+BLOB = b"octet-stream"
+"""What the head of an answer with a blob has in it."""
 
 
 class Gate:
@@ -25,15 +29,17 @@ class Gate:
         self.is_held = False
         self.passed = 0
         self.passing_heads = 0
-        """Messages that pass before the one whose bytes `break_after` counts."""
+        """Messages of that kind that pass before the one whose bytes `break_after` counts."""
         self._waiting: list[tuple[End, bytes]] = []
         self._left: int | None = None
         self._is_in_head = False
+        self._having = b""
         self._then: Callable[[End], None]
 
-    def break_after(self, count: int, then: Callable[[End], None]) -> None:
-        """Let so many bytes of the next body pass, and then do something to the connection."""
+    def break_after(self, count: int, then: Callable[[End], None], having: bytes = b"") -> None:
+        """Let so many bytes of the next body pass whose head has something in it, then do something to the connection."""
         self._left = count
+        self._having = having
         self._is_in_head = True
         self._then = then
 
@@ -64,8 +70,8 @@ class Gate:
             if at < len(HEAD_END):
                 self._pass(end, data)
                 return
-            if self.passing_heads:
-                self.passing_heads -= 1
+            if self._having not in data[:at] or self.passing_heads:
+                self.passing_heads -= self._having in data[:at]
                 self._pass(end, data)
                 return
             self._is_in_head = False
@@ -186,11 +192,11 @@ class Line:
 
     def kill_after(self, count: int) -> None:
         """Break the connection when so many bytes of the next upload have arrived, and refuse from then on."""
-        self.to_member.break_after(count, lambda end: self.refuse())
+        self.to_member.break_after(count, lambda end: self.refuse(), WRITE)
 
     def go_silent_after(self, count: int) -> None:
         """Fall silent when so many bytes of the next upload have arrived."""
-        self.to_member.break_after(count, lambda end: self.go_silent())
+        self.to_member.break_after(count, lambda end: self.go_silent(), WRITE)
 
     def heal(self) -> None:
         """Be whole again. What was under way over it is lost, as after a restart."""

@@ -11,6 +11,7 @@ from sos.usecases.group_write import STRAGGLE
 from sos.words.interfaces import ILocalStore
 from sos.words.versions import HybridClock
 from tests.cluster.conftest import Builder
+from tests.cluster.lines import WRITE
 from tests.cluster.town import NOW, STEP, Town, id_of
 from tests.support import immediately
 
@@ -99,7 +100,7 @@ def test_a_connection_that_breaks_once_is_not_the_end_of_a_member(town: Town, pl
     """The member is there: over a connection of the pool the upload is sent again, and all three have it."""
     assert town.stored(b"before") == 3
     line = town.members["b"].line
-    line.to_member.break_after(place, lambda end: end.abort())
+    line.to_member.break_after(place, lambda end: end.abort(), WRITE)
     assert town.stored(LONG) == 3
     assert len(town.entries(LONG)) == 1
 

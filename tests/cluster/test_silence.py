@@ -11,7 +11,7 @@ from sos.http.deadlines import Deadlines
 from sos.usecases.first_answer import GRACE, IMPATIENCE
 from sos.usecases.group_write import GIVE_UP, STRAGGLE
 from tests.cluster.conftest import Builder
-from tests.cluster.lines import Line
+from tests.cluster.lines import BLOB, Line
 from tests.cluster.town import STEP, Town
 
 SHORT = b"hello" * 20_000
@@ -103,7 +103,7 @@ def test_a_member_that_gives_no_byte_of_a_long_object_is_replaced(
     line = town.members["a"].line
     if headers:  # two questions for the entry come before the span
         line.to_api.passing_heads = 2
-    line.to_api.break_after(0, lambda end: kind(line))
+    line.to_api.break_after(0, lambda end: kind(line), BLOB)
     visitor = town.fetch(LONG, headers=headers)
     assert town.seconds_until(lambda: visitor.is_over) <= IMPATIENCE + 2 * STEP
     assert visitor.answer.is_whole

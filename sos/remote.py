@@ -120,7 +120,7 @@ class RemoteStore:
         """
         answer = await self._ask(b"GET", wire.names_path(prefix, after, limit, kind))
         await self._expect_200(answer, None)
-        if kind is not None and not _is_ours(answer):  # an empty page would say that it holds no manifests
+        if kind is not None and not is_ours(answer):  # an empty page would say that it holds no manifests
             answer.body.stopProducing()
             raise ServerUnavailable(self.server, "it speaks the old contract, and cannot list blobs by their kind")
         names = _Names(NamesReader(prefix, after, limit), answer.body)
@@ -154,7 +154,7 @@ class RemoteStore:
 
     def _entry_of(self, blob_id: BlobID, answer: Answer, size: int | None) -> Entry:
         headers = answer.headers
-        if not _is_ours(answer):
+        if not is_ours(answer):
             headers = [(name, value) for name, value in headers if not name.startswith(wire.INTERNAL) or name == wire.KIND]
         try:
             entry = wire.declared_entry(blob_id, headers, size)
@@ -229,7 +229,7 @@ def _length_of(entry: Entry, body: IBodyProducer) -> int | None:
     return entry.size if length is None else length
 
 
-def _is_ours(answer: Answer) -> bool:
+def is_ours(answer: Answer) -> bool:
     """Whether the server names its store: an old one knows no such header, and was never sent one to send back."""
     return answer.header(wire.STORE) is not None
 

@@ -17,6 +17,7 @@ FLOORS = {
     "sos.http": 3,
     "sos.store": 3,
     "sos.remote": 4,
+    "sos.remote_replica": 4,
     "sos.usecases": 5,
     "sos.web": 6,
     "sos.services": 7,

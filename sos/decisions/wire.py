@@ -20,12 +20,14 @@ from sos.words.errors import (
     BlobNotFound,
     BlobTooLarge,
     Forbidden,
+    OtherGroup,
     RangeNotSatisfiable,
     ServerUnavailable,
     SOSError,
     StoreFull,
     Unauthorized,
     Unavailable,
+    Unsupported,
 )
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -41,8 +43,16 @@ PROTOCOL_NOW = b"1"
 VERSION = b"x-sos-version"
 SHA256 = b"x-sos-sha256"
 KIND = b"x-sos-kind"
+EXPIRES = b"x-sos-expires"
+STRAY = b"x-sos-stray"
+SIZE = b"x-sos-size"
+"""The length of bytes that are not sent because they are there already."""
 STORE = b"x-sos-store"
-REQUEST_HEADERS = frozenset({PROTOCOL, VERSION, SHA256, KIND})
+KNOWN = b"x-sos-known"
+"""Whether anything was known of a blob before it was removed."""
+CLOCK = b"x-sos-clock"
+ROUND = b"x-sos-round"
+REQUEST_HEADERS = frozenset({PROTOCOL, VERSION, SHA256, KIND, EXPIRES, STRAY, SIZE})
 """The `INTERNAL` headers that a request to a blob server may have."""
 
 MIME_TYPE = b"x-mime-type"
@@ -63,7 +73,13 @@ FETCH = "fetch"
 MOST_JSON = 64 * 1024
 """Bytes of JSON read from a peer: ours are under 300, and a hostile one must cost little to refuse (torture, B6)."""
 
-_NOT_KEPT = frozenset({b"x-real-ip", b"x-request-id", b"x-content-type-options"})
+DELETE_AFTER = b"x-delete-after"
+DELETE_AT = b"x-delete-at"
+LAST_EXPIRY = 253_402_300_799
+"""The last second of the year 9999: beyond it HTTP has no dates."""
+
+_EXPIRY = frozenset({DELETE_AFTER, DELETE_AT})
+_NOT_KEPT = frozenset({*_EXPIRY, b"x-real-ip", b"x-request-id", b"x-content-type-options"})
 """What a proxy adds to requests, and what our front adds to every answer: kept, it would come back as metadata."""
 _NOT_KEPT_PREFIX = b"x-forwarded-"
 
@@ -72,15 +88,19 @@ _STATUSES: Sequence[tuple[type[SOSError], int]] = (
     (Unauthorized, 401),
     (Forbidden, 403),
     (BlobNotFound, 404),
+    (OtherGroup, 409),
     (BlobConflict, 409),
     (BlobTooLarge, 413),
     (StoreFull, 507),
     (Unavailable, 503),
     (BadInput, 400),
+    (Unsupported, 501),
 )
 
 _BY_STATUS = {status: kind for kind, status in _STATUSES}
-_SAID_IN_ONE_SENTENCE: frozenset[type[SOSError]] = frozenset({BadInput, BlobTooLarge, Forbidden, StoreFull, Unauthorized})
+_SAID_IN_ONE_SENTENCE: frozenset[type[SOSError]] = frozenset(
+    {BadInput, BlobTooLarge, Forbidden, StoreFull, Unauthorized, Unsupported}
+)
 _LONGEST_SENTENCE = 300
 
 _CONTENT_RANGE = re.compile(rb"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
@@ -265,6 +285,20 @@ def metadata_of(headers: Iterable[tuple[bytes, bytes]]) -> Metadata:
     )
 
 
+def expiry_of(headers: Headers, now: float) -> int | None:
+    """Give the unix time at which an upload asks to expire, None if it does not. Raises `BadInput`."""
+    asked = {lower: value for name, value in headers if (lower := name.lower()) in _EXPIRY}
+    if not asked:
+        return None
+    if len(asked) > 1:
+        raise BadInput("X-Delete-After and X-Delete-At cannot both be asked for.")
+    ((name, value),) = asked.items()
+    at = number(value) + (int(now) if name == DELETE_AFTER else 0)
+    if not now < at <= LAST_EXPIRY:
+        raise BadInput("An object expires in the future, and before the year 10000.")
+    return at
+
+
 def internal_names(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:
     """Give the lower-case names of the `INTERNAL` headers among some."""
     return {lower for name, _ in headers if (lower := name.lower()).startswith(INTERNAL)}
@@ -291,6 +325,10 @@ def internal_headers(entry: Entry) -> list[tuple[bytes, bytes]]:
     headers = [(b"X-Sos-Version", b"%d" % entry.version), (b"X-Sos-Kind", entry.kind.name.lower().encode())]
     if entry.sha256 is not None:
         headers.append((b"X-Sos-SHA256", entry.sha256.hex().encode()))
+    if entry.expires is not None:
+        headers.append((b"X-Sos-Expires", b"%d" % entry.expires))
+    if entry.is_stray:
+        headers.append((b"X-Sos-Stray", b"1"))
     return headers
 
 
@@ -306,7 +344,7 @@ def declared_entry(blob_id: BlobID, headers: Headers, size: int | None, fallback
     kind = _KINDS.get(internal.get(KIND, b"blob"))
     if kind is None:
         raise BadInput("X-Sos-Kind is one of: blob, manifest, chunk.")
-    version = internal.get(VERSION)
+    version, expires = internal.get(VERSION), internal.get(EXPIRES)
     return Entry(
         id=blob_id,
         version=fallback if version is None else Version(number(version)),
@@ -314,4 +352,6 @@ def declared_entry(blob_id: BlobID, headers: Headers, size: int | None, fallback
         size=size,
         sha256=None if sha256 is None else bytes.fromhex(sha256.decode("ascii")),
         metadata=metadata_of(headers),
+        expires=None if expires is None else number(expires),
+        is_stray=internal.get(STRAY) == b"1",
     )

@@ -36,9 +36,7 @@ from sos.store.staging import SMALL, Stage, Workshop
 from sos.words.blob import BlobID, Entry, Kind, Span, Version
 from sos.words.errors import BlobDamaged, SOSError, Unavailable
 from sos.words.interfaces import (
-    IBlobRemover,
-    IDigested,
-    ILocalStore,
+    ILocalReplica,
     InThread,
     OpenBlob,
     Received,
@@ -73,7 +71,7 @@ class Parts:
     release: Callable[[], None]
 
 
-@implementer(ILocalStore, IBlobRemover, IDigested)
+@implementer(ILocalReplica)
 class DiskStore:
     """Blobs in one directory, which is this process's alone."""
 

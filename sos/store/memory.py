@@ -42,9 +42,7 @@ from sos.words.errors import (
     Unavailable,
 )
 from sos.words.interfaces import (
-    IBlobRemover,
-    IDigested,
-    ILocalStore,
+    ILocalReplica,
     OpenBlob,
     Received,
     Removed,
@@ -57,7 +55,7 @@ DEFAULT_CAPACITY = 256 * 1024 * 1024
 """Bytes that a store in memory takes unless told."""
 
 
-@implementer(ILocalStore, IBlobRemover, IDigested)
+@implementer(ILocalReplica)
 class MemoryStore:
     """Blobs in a dictionary."""
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
+from attrs import evolve
 from twisted.web.resource import Resource
 
 from sos.decisions import wire
@@ -15,11 +16,13 @@ from sos.http.conditions import Validators
 from sos.http.request import Request
 from sos.web.answers import Headers, Representation
 from sos.web.names import NamesBody
-from sos.web.resource import AsyncResource, Guard, Routes, last_segment, respond_json
+from sos.web.resource import Guard, Routes, last_segment, respond_json
 from sos.web.status import StatusResource
-from sos.words.blob import OLD_CONTRACT, BlobID, Entry, Kind, Span, blob_id
+from sos.web.store_resource import StoreResource, is_ours, store_headers
+from sos.web.sync import sync_leaves
+from sos.words.blob import OLD_CONTRACT, BlobID, Entry, Kind, Span, Version, blob_id
 from sos.words.errors import BadInput
-from sos.words.interfaces import ILocalStore, OpenBlob
+from sos.words.interfaces import ILocalReplica, OpenBlob
 from sos.words.versions import seconds_of
 
 _NAME_PART = re.compile(r"[a-z0-9]{0,128}")
@@ -27,59 +30,70 @@ _MOST_PARAMETERS = 16
 _KINDS = {kind.name.lower(): kind for kind in Kind}
 
 
-def blob_server_root(store: ILocalStore, guard: Guard, wall: Callable[[], float], version: str) -> Resource:
+def blob_server_root(store: ILocalReplica, guard: Guard, wall: Callable[[], float], version: str) -> Resource:
     """Make the root of a blob server's port; `version` is the program's."""
     return Routes(
         {
-            b"alive": AliveResource(),
+            b"alive": AliveResource(store),
             b"blob/": BlobResource(store, wall),
             b"blobs": NamesResource(store),
             b"status": StatusResource(store, version),
+            **sync_leaves(store),
         },
         guard,
     )
 
 
-class AliveResource(AsyncResource):
+class AliveResource(StoreResource):
     """``/alive``: says so."""
 
     async def handle_GET(self, request: Request) -> None:
         """Answer ``alive``, as the ancestor does."""
-        request.respond(200, [(b"Content-Type", b"text/plain; charset=utf-8")], b"alive")
+        request.respond(200, [(b"Content-Type", b"text/plain; charset=utf-8"), *self.always(request)], b"alive")
 
     handle_HEAD = handle_GET
 
 
-class BlobResource(AsyncResource):
+class BlobResource(StoreResource):
     """``/blob/ID``: one blob."""
 
-    def __init__(self, store: ILocalStore, wall: Callable[[], float]) -> None:
+    def __init__(self, store: ILocalReplica, wall: Callable[[], float]) -> None:
         """Serve the blobs of a store; `wall` gives unix seconds."""
-        super().__init__()
-        self._store = store
+        super().__init__(store)
         self._wall = wall
 
     async def handle_GET(self, request: Request) -> None:
         """Send the blob, or what was asked of it."""
-        is_ours = request.header(wire.PROTOCOL) is not None
-        await _StoredBlob(self._store, blob_id(last_segment(request)), is_ours, self._wall).send(request)
+        await _StoredBlob(self._store, blob_id(last_segment(request)), is_ours(request), self._wall).send(request)
 
     handle_HEAD = handle_GET
 
     async def handle_POST(self, request: Request) -> None:
         """Store the blob, and answer once it is durable."""
         name = blob_id(last_segment(request))
-        is_ours = request.header(wire.PROTOCOL) is not None
         versioned = request.header(wire.VERSION) is not None
         fallback = OLD_CONTRACT if versioned else self._store.clock.tick()
         entry = wire.declared_entry(name, request.raw_headers, _length(request), fallback)
+        if entry.expires is None:
+            entry = evolve(entry, expires=wire.expiry_of(request.raw_headers, self._wall()))
         received = await self._store.receive(entry, request.body)
         size = received.entry.size
         assert size is not None  # what a store holds has a size
-        headers = _internal_headers(received.entry, self._store) if is_ours else []
-        respond_json(request, wire.stored_json(name, size), headers)
+        headers = wire.internal_headers(received.entry) if is_ours(request) else []
+        respond_json(request, wire.stored_json(name, size), [*headers, *self.always(request)])
 
     handle_PUT = handle_POST
+
+    async def handle_DELETE(self, request: Request) -> None:
+        """Leave a tombstone, and answer once it is durable; without a version, only of what was known."""
+        name = blob_id(last_segment(request))
+        version = request.header(wire.VERSION)
+        if version is None:
+            await self._store.stat(name)
+        at = self._store.clock.tick() if version is None else Version(wire.number(version))
+        removed = await self._store.remove(name, at, is_stray=request.header(wire.STRAY) == b"1")
+        known = [(b"X-Sos-Known", b"%d" % removed.was_known)] if is_ours(request) else []
+        request.respond(204, [*known, *self.always(request)])
 
 
 class _StoredBlob(Representation):
@@ -87,7 +101,7 @@ class _StoredBlob(Representation):
 
     __slots__ = ("_is_ours", "_name", "_store", "_wall")
 
-    def __init__(self, store: ILocalStore, name: BlobID, is_ours: bool, wall: Callable[[], float]) -> None:
+    def __init__(self, store: ILocalReplica, name: BlobID, is_ours: bool, wall: Callable[[], float]) -> None:
         """Send a blob under its name; only our own client (`is_ours`) is told what concerns nobody else."""
         self._store = store
         self._name = name
@@ -117,35 +131,22 @@ class _StoredBlob(Representation):
         return Validators(b'"%b"' % entry.sha256.hex().encode("ascii"), modified_of(entry, self._wall()))
 
 
-def _internal_headers(entry: Entry, store: ILocalStore) -> Headers:
-    return [*wire.internal_headers(entry), store_header(store)]
+def _internal_headers(entry: Entry, store: ILocalReplica) -> Headers:
+    return [*wire.internal_headers(entry), *store_headers(store)]
 
 
-class NamesResource(AsyncResource):
+class NamesResource(StoreResource):
     """``/blobs``: the names of all live blobs, ascending, as a JSON array that is sent as it is read."""
-
-    def __init__(self, store: ILocalStore) -> None:
-        """List the blobs of a store."""
-        super().__init__()
-        self._store = store
 
     async def handle_GET(self, request: Request) -> None:
         """Send the names that were asked for."""
         body = NamesBody(self._store, **_page_asked_for(request.query))
-        headers = [(b"Content-Type", wire.JSON_TYPE)]
-        if request.header(wire.PROTOCOL) is not None:
-            headers.append(store_header(self._store))
-        request.begin(200, headers, None)
+        request.begin(200, [(b"Content-Type", wire.JSON_TYPE), *self.always(request)], None)
         if request.method != b"HEAD":
             await pour(body, request)
         request.finish()
 
     handle_HEAD = handle_GET
-
-
-def store_header(store: ILocalStore) -> tuple[bytes, bytes]:
-    """Give the header by which our own client knows one of our stores, and which it is."""
-    return (b"X-Sos-Store", store.uuid.encode("ascii"))
 
 
 def modified_of(entry: Entry, now: float) -> int | None:

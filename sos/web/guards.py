@@ -13,8 +13,8 @@ from sos.words.errors import BadInput, Forbidden, Unauthorized
 class ClusterGuard:
     """In front of a blob server: the cluster key where there is one, else no steering from beyond this host.
 
-    Without a key the open contract of the ancestor is open to all, and only `wire.INTERNAL` headers, which can steer what is
-    stored, are taken from loopback peers alone (design, section 2).
+    Without a key the open contract of the ancestor is open to all, and only what can destroy or steer, which are
+    `wire.INTERNAL` headers, ``DELETE`` and ``/sync``, is taken from loopback peers alone (design, section 2).
     """
 
     def __init__(self, key: bytes | None) -> None:
@@ -28,10 +28,10 @@ class ClusterGuard:
         internal = wire.internal_names(request.raw_headers)
         if self._digest is not None:
             self._ask_for_key(request)
-        elif internal and not request.is_from_loopback:
+        elif (internal or _steers(request)) and not request.is_from_loopback:
             raise Forbidden(
-                "This blob server takes X-Sos- headers from its own host only; give it, and all who write to it, "
-                "the same --cluster-key-file."
+                "This blob server takes X-Sos- headers, DELETE and /sync from its own host only; give it, and all who "
+                "write to it, the same --cluster-key-file."
             )
         if not internal <= wire.REQUEST_HEADERS:
             raise BadInput("The request has an X-Sos- header that this server does not know.")
@@ -41,6 +41,11 @@ class ClusterGuard:
         given = hashlib.sha256(request.header(b"authorization") or b"").digest()
         if not hmac.compare_digest(given, self._digest or b""):
             raise Unauthorized("This blob server asks for its cluster key (Authorization: Bearer).")
+
+
+def _steers(request: Request) -> bool:
+    """Whether a request can destroy or steer without any internal header."""
+    return request.method == b"DELETE" or request.path.startswith(b"/sync")
 
 
 def refuse_internal_headers(request: Request) -> None:

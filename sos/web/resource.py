@@ -51,13 +51,17 @@ class AsyncResource(Resource):
             self._log.failure("A {method} of {path} failed", method=request.method, path=request.path)
             self._answer_fault(request)
 
+    def always(self, request: Request) -> list[tuple[bytes, bytes]]:
+        """Give the headers that every answer to a request has, errors too."""
+        return []
+
     def _answer_error(self, request: Request, error: SOSError) -> None:
         status = wire.status_of(error)
         if request.has_begun or status is None:
             self._log.info("An answer to {path} was cut off: {error}", path=request.path, error=error)
             request.abort()
         else:
-            request.respond(status, error_headers(error), wire.json_of_error(error))
+            request.respond(status, [*error_headers(error), *self.always(request)], wire.json_of_error(error))
 
     def _answer_fault(self, request: Request) -> None:
         if request.has_begun:
@@ -101,14 +105,17 @@ class Routes(Resource):
     """
 
     def __init__(self, leaves: Mapping[bytes, Resource], guard: Guard) -> None:
-        """Offer each leaf under its key: ``name`` for that very path, ``name/`` for what lies one segment below it."""
+        """Offer each leaf under its key: ``name`` for that very path, ``name/`` for what lies one segment below it.
+
+        A name may have several segments.
+        """
         super().__init__()
         self._leaves = leaves
         self._guard = guard
 
     def getChildWithDefault(self, path: bytes, request: Request) -> Resource:
         """Find the leaf for a request, or what refuses it."""
-        leaf = self._leaves.get(_key(request.path))
+        leaf = self._leaf_of(request.path[1:])
         if leaf is None:
             return NoSuchPath()
         try:
@@ -117,11 +124,10 @@ class Routes(Resource):
             return Refusal(error)
         return leaf
 
-
-def _key(path: bytes) -> bytes:
-    """Give ``name`` for ``/name``, ``name/`` for ``/name/rest``, and nothing that is a route for any other path."""
-    name, slash, rest = path[1:].partition(b"/")
-    return b"" if slash and (not rest or b"/" in rest) else name + slash
+    def _leaf_of(self, name: bytes) -> Resource | None:
+        if name.endswith(b"/"):  # the empty segment is nobody's
+            return None
+        return self._leaves.get(name) or self._leaves.get(name.rpartition(b"/")[0] + b"/")
 
 
 def last_segment(request: Request) -> bytes:

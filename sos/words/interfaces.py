@@ -262,3 +262,7 @@ class IProbed(Interface):
 
     def alive() -> Awaitable[None]:
         """Ask for a sign of life. Raises `Unavailable`, and `Forbidden` or `Unauthorized` where we may not ask."""
+
+
+class ILocalReplica(ILocalStore, IBlobRemover, IDigested):
+    """A store of this process that can be a member of a group: what a blob server serves."""

@@ -1,0 +1,145 @@
+"""The remote store with all that replication needs: a blob server's ``DELETE`` and ``/sync``.
+
+A server of the old contract knows neither: then every one of these verbs is `Unsupported`, and nothing was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+from urllib.parse import urlencode
+
+from attrs import evolve
+from zope.interface import implementer
+
+from sos.decisions import sync_wire, wire
+from sos.http.answer import Answer
+from sos.http.bodies import BytesSource, collect
+from sos.remote import RemoteStore, is_ours
+from sos.words.blob import BlobID, Entry, Version
+from sos.words.errors import BadInput, BlobNotFound, BlobTooLarge, OtherGroup, ServerUnavailable, Unsupported
+from sos.words.interfaces import IBlobRemover, IDigested, Received, Removed, StoreSummary
+
+T = TypeVar("T")
+
+
+@implementer(IBlobRemover, IDigested)
+class RemoteReplica(RemoteStore):
+    """The store of a blob server that can be a member of a group."""
+
+    async def remove(self, blob_id: BlobID, version: Version, is_stray: bool = False) -> Removed:
+        """Leave a tombstone; see `IBlobRemover`."""
+        headers = [(b"X-Sos-Version", b"%d" % version)]
+        if is_stray:
+            headers.append((b"X-Sos-Stray", b"1"))
+        answer = await self._answer_of(b"DELETE", wire.blob_path(blob_id), headers, expected=204, blob_id=blob_id)
+        await collect(answer.body, 0)
+        was_known = answer.header(wire.KNOWN) == b"1"
+        return Removed(evolve(Entry.tombstone(blob_id, version), is_stray=is_stray), was_known, self._store_of(answer))
+
+    async def summary(self) -> StoreSummary:
+        """Say what the whole store holds; see `IDigested`."""
+        return await self._get(b"/sync", sync_wire.summary_of)
+
+    async def digests(self, part: int | None = None) -> Sequence[bytes]:
+        """Give 64 digests; see `IDigested`."""
+        return await self._get(b"/sync/digests" if part is None else b"/sync/digests/%d" % part, sync_wire.digests_of)
+
+    async def entries(self, bucket: int, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+        """Give the next entries of a bucket; see `IDigested`."""
+        return await self._page(b"/sync/bucket/%d" % bucket, after, limit)
+
+    async def strays(self, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+        """Give the next strays; see `IDigested`."""
+        return await self._page(b"/sync/strays", after, limit)
+
+    async def old_tombstones(self, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+        """Give the next old tombstones; see `IDigested`."""
+        return await self._page(b"/sync/tombstones", after, limit)
+
+    async def renew(self, entry: Entry) -> Received:
+        """Bring version and metadata; see `IDigested`."""
+        headers = [*wire.internal_headers(entry), *entry.metadata.pairs]
+        if entry.size is not None:
+            headers.append((b"X-Sos-Size", b"%d" % entry.size))
+        await self._post(b"/sync/renew/" + entry.id.encode("ascii"), b"", headers, blob_id=entry.id)
+        return Received(entry)
+
+    async def forget(self, blob_id: BlobID, version: Version) -> None:
+        """Drop a stray; see `IDigested`."""
+        path = b"/sync/forget/" + blob_id.encode("ascii")
+        await self._post(path, b"", [(b"X-Sos-Version", b"%d" % version)], blob_id=blob_id)
+
+    async def drop_tombstones(self, tombstones: Sequence[tuple[BlobID, Version]]) -> int:
+        """Drop tombstones; see `IDigested`."""
+        payload = await self._post(b"/sync/drop", sync_wire.tombstones_json(tombstones))
+        return self._read(sync_wire.count_of, payload)
+
+    async def note_round(self, number: int, group: str) -> None:
+        """Note a round; see `IDigested`."""
+        answer = await self._request(b"POST", b"/sync/round", (), sync_wire.round_json(number, group))
+        if answer.status == 409 and is_ours(answer):
+            answer.body.stopProducing()
+            raise OtherGroup(f"{self.server} belongs to another group than {group}; see --adopt.")
+        await self._checked(answer, 200, None)
+        await self._payload_of(answer)
+
+    async def suspect(self, blob_id: BlobID) -> None:
+        """Have a copy checked; see `IDigested`."""
+        await self._post(b"/sync/suspect/" + blob_id.encode("ascii"), b"", blob_id=blob_id)
+
+    # Asking
+
+    async def _get(self, path: bytes, read: Callable[[bytes], T]) -> T:
+        answer = await self._answer_of(b"GET", path)
+        try:
+            payload = await collect(answer.body, sync_wire.MOST_ENTRIES_JSON)
+        except BlobTooLarge:
+            raise ServerUnavailable(self.server, "it answered more than a blob server would") from None
+        return self._read(read, payload)
+
+    async def _page(self, path: bytes, after: str, limit: int) -> Sequence[Entry]:
+        query = urlencode({"after": after, "limit": str(limit)}).encode("ascii")
+        entries = await self._get(path + b"?" + query, sync_wire.entries_of)
+        if len(entries) > limit or (entries and entries[0].id <= after):
+            raise ServerUnavailable(self.server, "it lists other entries than it was asked for")
+        return entries
+
+    async def _post(self, path: bytes, payload: bytes, headers: wire.Headers = (), blob_id: BlobID | None = None) -> bytes:
+        answer = await self._answer_of(b"POST", path, headers, payload, blob_id=blob_id)
+        return await self._payload_of(answer)
+
+    async def _answer_of(
+        self,
+        method: bytes,
+        path: bytes,
+        headers: wire.Headers = (),
+        payload: bytes | None = None,
+        expected: int = 200,
+        blob_id: BlobID | None = None,
+    ) -> Answer:
+        return await self._checked(await self._request(method, path, headers, payload), expected, blob_id)
+
+    async def _request(self, method: bytes, path: bytes, headers: wire.Headers, payload: bytes | None) -> Answer:
+        """Send a request that may be repeated: each of these verbs done twice comes to the same."""
+        source = None if payload is None else BytesSource([payload])
+        return await self._client.request(method, self._origin, path, [*self._headers, *headers], source=source)
+
+    async def _checked(self, answer: Answer, expected: int, blob_id: BlobID | None) -> Answer:
+        """Raise what the answer says, `Unsupported` where the server does not know what was asked of it."""
+        if not is_ours(answer) and answer.status in (404, 405, 501):
+            answer.body.stopProducing()
+            raise Unsupported(f"{self.server} speaks the old contract: it cannot delete, and keeps no digests.")
+        if answer.status != expected:
+            error = wire.error_of(answer.status, answer.headers, await self._payload_of(answer), self.server, blob_id)
+            raise error if blob_id is not None or not isinstance(error, BlobNotFound) else self._odd(answer)
+        return answer
+
+    def _odd(self, answer: Answer) -> ServerUnavailable:
+        return ServerUnavailable(self.server, f"it answered {answer.status}, not as a blob server does")
+
+    def _read(self, read: Callable[[bytes], T], payload: bytes) -> T:
+        try:
+            return read(payload)
+        except BadInput as error:
+            raise ServerUnavailable(self.server, f"its answer cannot be read: {error}") from None

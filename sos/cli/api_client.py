@@ -201,7 +201,7 @@ class _Receiver(Protocol):
     def _drop(self, _: object = None) -> None:
         transport: Any = self.transport
         if transport is not None:
-            transport.stopProducing()
+            transport.loseConnection()
 
 
 def _received(response: Any, take: Callable[[bytes], object]) -> Deferred[None]:

@@ -43,7 +43,7 @@ async def finish(reactor: Any, work: Work) -> None:
     except BrokenPipeError:
         _forget_output()
         status = FAILED
-    except SOSError as error:
+    except (SOSError, OSError) as error:
         complain(str(error))
         status = FAILED
     if status:

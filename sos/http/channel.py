@@ -21,9 +21,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sos.http import outgoing
+from sos.http.alarm import Alarm
 from sos.http.arrival import Arrival
 from sos.http.channel_owner import ChannelOwner
-from sos.http.deadline import Deadline
 from sos.http.head import Head, Refused
 from sos.http.head_reader import HeadReader
 from sos.http.outlet import Outlet, outlet_of
@@ -41,7 +41,8 @@ class Channel(Protocol):
     the transport of a plain socket: so what is written then may go past it (`sos.http.outlet`).
     """
 
-    _outlet: Outlet
+    outlet: Outlet
+    _progress: Progress
 
     def __init__(self, front: ChannelOwner, peer: IAddress, turned_away: Refused | None = None) -> None:
         """Wait for a connection from `peer`; `turned_away` is said to it instead of reading anything."""
@@ -53,8 +54,7 @@ class Channel(Protocol):
         self.is_secure = False
         self.is_clogged = False
         self._turned_away = turned_away
-        self._deadline = Deadline(front.clock)
-        self._progress: Progress | None = None
+        self._alarm = Alarm(front.clock)
         self._buffer = b""
         self._reader: HeadReader | None = None
         self._is_head_timed = True  # the first head's deadline runs from the connection
@@ -72,11 +72,6 @@ class Channel(Protocol):
         """Whether a request is being answered, or an answer still has to leave."""
         return self._request is not None or self._is_closing
 
-    @property
-    def here(self) -> IAddress:
-        """The address that the client connected to."""
-        return self._wire.getHost()  # type: ignore[no-any-return]
-
     # What the transport tells
 
     def connectionMade(self) -> None:
@@ -85,12 +80,13 @@ class Channel(Protocol):
         self.is_secure = ISSLTransport.providedBy(transport)
         if hasattr(transport, "setTcpNoDelay"):
             transport.setTcpNoDelay(True)
-        self._outlet = outlet_of(transport)
+        self.outlet = outlet_of(transport, self.front.departures, self.wait)
+        self._progress = Progress(transport, self.limits.write_seconds, self._alarm, self.abort)
         transport.registerProducer(self, True)
         if self._turned_away is not None:
             self.refuse(self._turned_away)
         else:
-            self._deadline.set(self.limits.head_seconds, self._close)
+            self._alarm.set(self.limits.head_seconds, self._close)
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes, and do what they allow."""
@@ -110,12 +106,13 @@ class Channel(Protocol):
 
     def writeConnectionLost(self) -> None:
         """Note that the last answer is out; the client has a moment to read it before what it still sends resets it."""
-        self._deadline.set(self.limits.linger_seconds, self._wire.loseConnection)
+        self._alarm.set(self.limits.linger_seconds, self._wire.loseConnection)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """Stop everything that was going on for this client."""
         self._is_closing = True
-        self._deadline.stop()
+        self._alarm.stop()
+        self.outlet.forget()
         self._buffer = b""
         self._take_away(BlobTruncated("The client left before its body was complete."), reason)
         self.front.closed(self)
@@ -126,7 +123,7 @@ class Channel(Protocol):
             return
         self.is_clogged = True
         self._is_body_timed = False
-        self._watch_writing()
+        self._progress.watch()
         if self._request is not None:
             self._request.pause()
 
@@ -135,7 +132,7 @@ class Channel(Protocol):
         self.is_clogged = False
         if self._is_closing:
             return
-        self._deadline.clear()
+        self._alarm.clear()
         self._is_body_timed = False
         if self._request is not None:
             self._request.resume()
@@ -153,22 +150,18 @@ class Channel(Protocol):
         """Send bytes of an answer."""
         if self.is_clogged:
             self._wire.write(data)
-        elif self._outlet.write(data):
-            self.wait()
-
-    @property
-    def takes_files(self) -> bool:
-        """Whether `send_file` can do anything."""
-        return self._outlet.takes_files
+        else:
+            self.outlet.write(data)
 
     def send_file(self, descriptor: int, at: int, most: int) -> int:
         """Send bytes of an open file, and say how many; none while the client does not read."""
-        return 0 if self.is_clogged else self._outlet.send_file(descriptor, at, most)
+        self.outlet.flush()
+        return 0 if self.is_clogged else self.outlet.send_file(descriptor, at, most)
 
     def wait(self) -> None:
         """Pause the answer until the client takes more, and until everybody else had a turn."""
         if not self.is_clogged:
-            self._outlet.wait()
+            self.outlet.wait()
             self.pauseProducing()
 
     def can_stay_open(self, request: Request) -> bool:
@@ -200,7 +193,8 @@ class Channel(Protocol):
     def abort(self) -> None:
         """Drop the connection and what was not sent."""
         self._is_closing = True
-        self._deadline.clear()
+        self._alarm.clear()
+        self.outlet.forget()
         self._take_away(BlobTruncated("The connection was dropped."), None)
         self._wire.abortConnection()
 
@@ -271,10 +265,10 @@ class Channel(Protocol):
         self._reader = reader
         if reader.has_begun and not self._is_head_timed:
             self._is_head_timed = True
-            self._deadline.set(self.limits.head_seconds, self._close)
+            self._alarm.set(self.limits.head_seconds, self._close)
 
     def _begin(self, head: Head) -> None:
-        self._deadline.clear()
+        self._alarm.clear()
         self._request = request = Request(self, head)
         if head.length:
             self._arrival = Arrival(request.body, head.length, self.limits)
@@ -333,12 +327,12 @@ class Channel(Protocol):
         if self._arrival is not None and self._arrival.is_wanted and not self.is_clogged:
             self._is_body_timed = True
             self._arrival.begin_period()
-            self._deadline.set(self.limits.body_rate_seconds, self._check_rate)
+            self._alarm.set(self.limits.body_rate_seconds, self._check_rate)
 
     def _untime_body(self) -> None:
         if self._is_body_timed:
             self._is_body_timed = False
-            self._deadline.clear()
+            self._alarm.clear()
 
     def _check_rate(self) -> None:
         if self._arrival is not None and self._arrival.is_slow:
@@ -374,7 +368,7 @@ class Channel(Protocol):
 
     def _wait_for_next(self) -> None:
         self._is_head_timed = False
-        self._deadline.set(self.limits.idle_seconds, self._close)
+        self._alarm.set(self.limits.idle_seconds, self._close)
 
     def _close(self, may_come_more: bool = False) -> None:
         """Close behind what was written. Where the client may still be sending, closing would reset it, so linger."""
@@ -384,9 +378,10 @@ class Channel(Protocol):
         may_come_more = may_come_more or self._arrival is not None or bool(self._buffer)
         self._take_away(BlobTruncated("The request was answered before its body was read."), None)
         self._buffer = b""
+        self.outlet.flush()
         transport = self._wire
         transport.unregisterProducer()
-        self._watch_writing()
+        self._progress.watch()
         if may_come_more and not self.is_secure and not self._has_peer_ended and hasattr(transport, "loseWriteConnection"):
             self._regulate()
             transport.loseWriteConnection()
@@ -398,17 +393,6 @@ class Channel(Protocol):
         self._lingering_for += len(data)
         if self._lingering_for > self.limits.linger_bytes:
             self._wire.loseConnection()
-
-    def _watch_writing(self) -> None:
-        """Abort when the client takes nothing for too long."""
-        self._progress = Progress(self._wire, self.limits.write_seconds)
-        self._deadline.set(self._progress.step, self._check_writing)
-
-    def _check_writing(self) -> None:
-        if self._progress is not None and self._progress.is_stuck():
-            self.abort()
-        elif self._progress is not None:
-            self._deadline.set(self._progress.step, self._check_writing)
 
     @property
     def _wire(self) -> Any:

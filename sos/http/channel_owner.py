@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
+from sos.http.departures import Departures
 from sos.http.limits import Limits
 from sos.http.outgoing import Stamp
 from sos.http.request import Request
@@ -20,6 +21,7 @@ class ChannelOwner(Protocol):
     clock: IReactorTime
     limits: Limits
     stamp: Stamp
+    departures: Departures
     is_draining: bool
 
     def dispatch(self, request: Request) -> None:

@@ -12,6 +12,7 @@ from twisted.web.resource import IResource
 from zope.interface import implementer
 
 from sos.http.channel import Channel
+from sos.http.departures import Departures
 from sos.http.dispatch import Dispatcher
 from sos.http.head import Refused
 from sos.http.limits import Limits
@@ -39,6 +40,7 @@ class Front(Factory):
         self.clock = clock
         self.limits = limits
         self.stamp = Stamp(wall)
+        self.departures = Departures(clock)
         self.is_draining = False
         self.dispatch = Dispatcher(root, limits.collected_body).dispatch
         self._on_answer = on_answer

@@ -1,25 +1,38 @@
-"""The way out of a connection: straight into the socket where nothing waits before it, else through the transport.
+"""The way out of a connection: past its transport into the socket where that is a plain one, else through the transport.
 
-A transport of Twisted collects what is written, and sends it when the reactor comes round and says that the socket takes
-bytes. It nearly always does: so an answer is given to the socket at once, which saves two system calls and a turn of the
-reactor, and the transport gets what the socket did not take.
+A transport of Twisted collects what is written, and sends it when the reactor says that the socket takes bytes. It nearly
+always does. So an answer is given to the socket itself, at the end of the reactor's turn: that saves two system calls and
+an event, and the transport gets what the socket did not take.
 """
 
 from __future__ import annotations
 
 import os
+import socket
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import ISSLTransport
 
+from sos.http.departures import Departures
+
+_AT_ONCE = 64 * 1024
+"""Bytes that do not wait for the end of the turn: what makes pieces without end has to learn when the socket is full."""
+
 
 class Outlet(Protocol):
-    """Where the bytes of answers go. Whoever writes does so only while nothing waits in the transport."""
+    """Where bytes go that nothing waits before: neither in the transport nor in here."""
 
     takes_files: bool
 
-    def write(self, data: bytes) -> bool:
-        """Send bytes, and say whether it is known that some of them wait in the transport."""
+    def write(self, data: bytes) -> None:
+        """Send bytes, soon."""
+
+    def flush(self) -> None:
+        """Send now what was to be sent soon: the connection is about to be closed."""
+
+    def forget(self) -> None:
+        """Send nothing more: the connection is gone."""
 
     def send_file(self, descriptor: int, at: int, most: int) -> int:
         """Send bytes of an open file, as many as can be sent now; once that fails, `takes_files` is False."""
@@ -31,25 +44,46 @@ class Outlet(Protocol):
 class SocketOutlet:
     """Out of a plain socket."""
 
-    def __init__(self, transport: Any) -> None:
-        """Send through a transport's socket."""
+    __slots__ = ("_clogged", "_departures", "_socket", "_transport", "_waiting", "takes_files")
+
+    def __init__(self, transport: Any, departures: Departures, clogged: Callable[[], None]) -> None:
+        """Send through a transport's socket; `clogged` hears when it did not take all, and the transport has the rest."""
         self.takes_files = True
         self._transport = transport
-        self._socket = transport.socket
+        self._socket: socket.socket = transport.socket
+        self._departures = departures
+        self._clogged = clogged
+        self._waiting = b""
 
-    def write(self, data: bytes) -> bool:
-        """Send bytes; where they are not all taken, the transport waits, or finds out what is wrong."""
+    def write(self, data: bytes) -> None:
+        """Send bytes at the end of the turn; at once where they are many."""
+        if not self._waiting:
+            self._departures.add(self)
+        self._waiting += data
+        if len(self._waiting) >= _AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what waits. What is not taken is the transport's to send, or to find out why it cannot be."""
+        data, self._waiting = self._waiting, b""
+        if not data:
+            return
         try:
             sent = self._socket.send(data)
         except OSError:
             sent = 0
-        if sent == len(data):
-            return False
-        self._transport.write(data[sent:])
-        return True
+        if sent < len(data):
+            self._transport.write(data[sent:])
+            self._clogged()
+
+    def forget(self) -> None:
+        """Send nothing more, and hold on to nobody."""
+        self._waiting = b""
+        self._clogged = _ignore
+        self.takes_files = False
 
     def send_file(self, descriptor: int, at: int, most: int) -> int:
-        """Send bytes of an open file."""
+        """Send bytes of an open file. Whoever calls has flushed."""
         try:
             sent = os.sendfile(self._socket.fileno(), descriptor, at, most)
         except BlockingIOError:
@@ -68,27 +102,30 @@ class SocketOutlet:
 class TransportOutlet:
     """Out of any other transport: TLS has to encrypt first, and tests have no sockets."""
 
+    __slots__ = ("write",)
+
     takes_files = False
 
     def __init__(self, transport: Any) -> None:
-        """Send through a transport."""
-        self._transport = transport
+        """Send through a transport, which pauses its producer by itself."""
+        self.write = transport.write
 
-    def write(self, data: bytes) -> bool:
-        """Send bytes; the transport pauses its producer by itself when too many wait."""
-        self._transport.write(data)
-        return False
+    def flush(self) -> None:
+        """Do nothing: nothing waits in here."""
+
+    forget = wait = flush
 
     def send_file(self, descriptor: int, at: int, most: int) -> int:
         """Send nothing."""
         return 0
 
-    def wait(self) -> None:
-        """Do nothing."""
+
+def _ignore() -> None:
+    """Stand for a connection that is gone."""
 
 
-def outlet_of(transport: Any) -> Outlet:
+def outlet_of(transport: Any, departures: Departures, clogged: Callable[[], None]) -> Outlet:
     """Give the shortest way out of a connection."""
     if hasattr(transport, "socket") and not ISSLTransport.providedBy(transport):
-        return SocketOutlet(transport)
+        return SocketOutlet(transport, departures, clogged)
     return TransportOutlet(transport)

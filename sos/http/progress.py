@@ -5,7 +5,10 @@ from __future__ import annotations
 import fcntl
 import struct
 import termios
+from collections.abc import Callable
 from typing import Any
+
+from sos.http.alarm import Alarm
 
 _LOOKS = 4
 """How often the time without progress is looked at: it is over by at most a quarter."""
@@ -18,24 +21,31 @@ class Progress:
     which for a slow and honest client is minutes. So the bytes in the kernel's queue count, where it tells them.
     """
 
-    __slots__ = ("_before", "_looks", "_transport", "step")
+    __slots__ = ("_alarm", "_before", "_looks", "_step", "_stuck", "_transport")
 
-    def __init__(self, transport: Any, seconds: float) -> None:
-        """Begin to watch `transport`, to be asked every `step` seconds."""
-        self.step = seconds / _LOOKS
+    def __init__(self, transport: Any, seconds: float, alarm: Alarm, stuck: Callable[[], None]) -> None:
+        """Look at `transport` when the alarm goes off; call `stuck` when nothing has moved for so many seconds."""
+        self._step = seconds / _LOOKS
         self._transport = transport
+        self._alarm = alarm
+        self._stuck = stuck
         self._looks = 0
-        self._before = _unsent(transport)
+        self._before = (0, 0)
 
-    def is_stuck(self) -> bool:
-        """Whether nothing has moved for the whole time."""
+    def watch(self) -> None:
+        """Begin to watch. It ends when the alarm is cleared, or set for something else."""
+        self._looks = 0
+        self._before = _unsent(self._transport)
+        self._alarm.set(self._step, self._look)
+
+    def _look(self) -> None:
         now = _unsent(self._transport)
-        if now != self._before:
-            self._before = now
-            self._looks = 0
-            return False
-        self._looks += 1
-        return self._looks >= _LOOKS
+        self._looks = self._looks + 1 if now == self._before else 0
+        self._before = now
+        if self._looks < _LOOKS:
+            self._alarm.set(self._step, self._look)
+        else:
+            self._stuck()
 
 
 def _unsent(transport: Any) -> tuple[int, int]:

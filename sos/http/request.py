@@ -168,7 +168,7 @@ class Request(StockRequest):
     @property
     def takes_files(self) -> bool:
         """Whether bytes can go from an open file to the client without passing through this process."""
-        return self._framing is _BodyFraming.COUNTED and self._stage is _Stage.BEGUN and self.channel.takes_files
+        return self._framing is _BodyFraming.COUNTED and self._stage is _Stage.BEGUN and self.channel.outlet.takes_files
 
     def take_from_file(self, descriptor: int, at: int, most: int) -> int:
         """Send bytes of an open file. An answer with more bytes than its length is aborted."""

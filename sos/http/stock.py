@@ -144,7 +144,7 @@ class StockRequest:
 
     def getHost(self) -> IAddress:
         """Give the address that the client connected to, or that `setHost` said."""
-        return self._host or self.channel.here
+        return self._host or self.transport.getHost()
 
     def getClientAddress(self) -> IAddress:
         """Give the address of the client."""

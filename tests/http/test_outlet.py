@@ -1,4 +1,4 @@
-"""The way into a socket: what it takes at once, what waits, and what happens to files it cannot take."""
+"""The way into a socket: when bytes leave, what waits, and what happens to files that it cannot take."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
+from sos.http.departures import Departures
 from sos.http.outlet import SocketOutlet, TransportOutlet, outlet_of
+
+Ends = tuple[socket.socket, socket.socket]
 
 
 class SocketTransport(StringTransport):
@@ -47,38 +51,106 @@ def opened(tmp_path: Path) -> Iterator[int]:
     os.close(descriptor)
 
 
-Ends = tuple[socket.socket, socket.socket]
+class Way:
+    """An outlet, and all that belongs to it."""
+
+    def __init__(self, own: socket.socket) -> None:
+        self.clock = Clock()
+        self.transport = SocketTransport(own)
+        self.clogged = 0
+        self.outlet = SocketOutlet(self.transport, Departures(self.clock), self._note)
+
+    def _note(self) -> None:
+        self.clogged += 1
+
+    def end_turn(self) -> None:
+        """Let the reactor come round."""
+        self.clock.advance(0)
 
 
-def test_a_socket_gets_its_bytes_at_once(ends: Ends) -> None:
-    """And nothing waits in the transport."""
-    transport = SocketTransport(ends[0])
-    assert not SocketOutlet(transport).write(b"answer")
-    assert (ends[1].recv(100), transport.value()) == (b"answer", b"")
+def arrived(end: socket.socket) -> bytes:
+    """Give what can be read now."""
+    try:
+        return end.recv(10_000_000, socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return b""
+
+
+def test_bytes_leave_at_the_end_of_the_turn(ends: Ends) -> None:
+    """All of a turn together, in their order, and none of them through the transport."""
+    way = Way(ends[0])
+    way.outlet.write(b"ans")
+    way.outlet.write(b"wer")
+    assert arrived(ends[1]) == b""
+    way.end_turn()
+    assert (arrived(ends[1]), way.transport.value(), way.clogged) == (b"answer", b"", 0)
+    way.outlet.write(b"next")
+    way.end_turn()
+    assert arrived(ends[1]) == b"next"
+    assert way.clock.getDelayedCalls() == []
+
+
+def test_many_bytes_do_not_wait(ends: Ends) -> None:
+    """Whatever makes them has to learn when the socket is full, within the same turn."""
+    way = Way(ends[0])
+    for _ in range(200):
+        way.outlet.write(bytes(65_536))
+        if way.clogged:
+            break
+    assert way.clogged == 1
+    assert arrived(ends[1])
+
+
+def test_bytes_leave_before_the_connection_is_closed(ends: Ends) -> None:
+    """Once, whatever the end of the turn brings."""
+    way = Way(ends[0])
+    way.outlet.write(b"last")
+    way.outlet.flush()
+    assert arrived(ends[1]) == b"last"
+    way.end_turn()
+    assert arrived(ends[1]) == b""
+
+
+def test_a_connection_that_is_gone_gets_nothing(ends: Ends) -> None:
+    """What was to leave is forgotten."""
+    way = Way(ends[0])
+    way.outlet.write(b"answer")
+    way.outlet.forget()
+    way.end_turn()
+    assert (arrived(ends[1]), way.transport.value(), way.clogged) == (b"", b"", 0)
+    assert not way.outlet.takes_files
 
 
 def test_what_a_socket_does_not_take_waits_in_the_transport(ends: Ends) -> None:
-    """Every byte once, in order; and it says that some wait."""
-    transport = SocketTransport(ends[0])
+    """Every byte once, in order; and whoever writes hears of it."""
+    way = Way(ends[0])
     data = os.urandom(3_000_000)
-    assert SocketOutlet(transport).write(data)
-    waiting = transport.value()
-    assert 0 < len(waiting) < len(data)
-    assert ends[1].recv(len(data), socket.MSG_WAITALL | socket.MSG_PEEK)[:1000] == data[:1000]
-    assert data.endswith(waiting)
+    way.outlet.write(data)
+    waiting = way.transport.value()
+    assert 0 < len(waiting) < len(data) and way.clogged == 1
+    came = bytearray()
+    while piece := arrived(ends[1]):
+        came += piece
+    assert bytes(came) + waiting == data
 
 
 def test_a_broken_socket_is_the_transports_to_find(ends: Ends) -> None:
-    """It reports the loss of a connection; we only see that nothing can be sent."""
-    ends[1].close()
-    transport = SocketTransport(ends[0])
-    assert SocketOutlet(transport).write(b"answer")
-    assert transport.value() == b"answer"
+    """It reports the loss of a connection; we only see that nothing can be sent. The others of the turn are served."""
+    ours, theirs = socket.socketpair()
+    clock = Clock()
+    broken, sound, shared = SocketTransport(ours), SocketTransport(ends[0]), Departures(clock)
+    SocketOutlet(broken, shared, lambda: None).write(b"lost")
+    SocketOutlet(sound, shared, lambda: None).write(b"answer")
+    theirs.close()
+    clock.advance(0)
+    assert broken.value() == b"lost"
+    assert arrived(ends[1]) == b"answer"
+    ours.close()
 
 
 def test_a_file_goes_until_the_socket_is_full(ends: Ends, opened: int) -> None:
     """Then nothing is sent, and files can still be sent later."""
-    outlet = SocketOutlet(SocketTransport(ends[0]))
+    outlet = Way(ends[0]).outlet
     sent = 0
     while taken := outlet.send_file(opened, sent, 10_000_000 - sent):
         sent += taken
@@ -89,14 +161,14 @@ def test_a_file_goes_until_the_socket_is_full(ends: Ends, opened: int) -> None:
 
 def test_a_file_that_ends_too_early_is_no_file_to_send(ends: Ends, opened: int) -> None:
     """Whoever reads it will see where it ends."""
-    outlet = SocketOutlet(SocketTransport(ends[0]))
+    outlet = Way(ends[0]).outlet
     assert outlet.send_file(opened, 10_000_000, 1) == 0
     assert not outlet.takes_files
 
 
 def test_what_the_kernel_cannot_send_is_left_to_be_read(ends: Ends) -> None:
     """A directory is no file; nor are all files on all file systems."""
-    outlet = SocketOutlet(SocketTransport(ends[0]))
+    outlet = Way(ends[0]).outlet
     directory = os.open("/", os.O_RDONLY)
     assert outlet.send_file(directory, 0, 1) == 0
     os.close(directory)
@@ -105,17 +177,21 @@ def test_what_the_kernel_cannot_send_is_left_to_be_read(ends: Ends) -> None:
 
 def test_waiting_is_the_transports_work(ends: Ends) -> None:
     """It watches the socket, and resumes its producer as if it had paused it."""
-    transport = SocketTransport(ends[0])
-    SocketOutlet(transport).wait()
-    assert transport.watches and transport.producerPaused
+    way = Way(ends[0])
+    way.outlet.wait()
+    assert way.transport.watches and way.transport.producerPaused
 
 
 def test_only_plain_sockets_are_written_to_directly(ends: Ends) -> None:
     """Every other transport is written to as Twisted has it."""
-    assert isinstance(outlet_of(SocketTransport(ends[0])), SocketOutlet)
+    departures = Departures(Clock())
+    assert isinstance(outlet_of(SocketTransport(ends[0]), departures, lambda: None), SocketOutlet)
     transport = StringTransport()
-    outlet = outlet_of(transport)
+    outlet = outlet_of(transport, departures, lambda: None)
     assert isinstance(outlet, TransportOutlet)
-    assert not outlet.write(b"answer") and transport.value() == b"answer"
+    outlet.write(b"answer")
+    assert transport.value() == b"answer"
     assert not outlet.takes_files and outlet.send_file(0, 0, 1) == 0
     outlet.wait()
+    outlet.flush()
+    outlet.forget()

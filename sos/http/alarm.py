@@ -1,4 +1,4 @@
-"""One deadline of a connection: moved with each request, at the cost of a timer every now and then."""
+"""The alarm of a front's connection: set anew with each request, at the cost of a timer every now and then."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
-class Deadline:
-    """Calls back when a time has passed, unless it was moved or cleared before.
+class Alarm:
+    """Calls back when a time has passed, unless it was set anew or cleared before.
 
-    Moving it later, which is what each request does, only notes the time: the timer finds out when it fires. A delayed
+    Setting it later, which is what each request does, only notes the time: the timer finds out when it fires. A delayed
     call for each request would cost more than parsing it.
     """
 

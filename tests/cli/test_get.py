@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import tempfile
 from collections.abc import Mapping
 from contextlib import redirect_stderr
 from pathlib import Path
@@ -71,8 +72,9 @@ class RetrievalCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Make an empty one."""
-        self.directory = Path(self.mktemp())
-        self.directory.mkdir()
+        temporary = tempfile.TemporaryDirectory()  # mktemp would leave it in the checkout, under pytest
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
         self.path = self.directory / "file"
         self.err = io.StringIO()
 

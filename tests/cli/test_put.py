@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import tempfile
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -106,8 +107,9 @@ class UploadTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Make an api and some files."""
         self.store = memory_store()
-        self.directory = Path(self.mktemp())
-        self.directory.mkdir()
+        temporary = tempfile.TemporaryDirectory()  # mktemp would leave it in the checkout, under pytest
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
         (self.directory / "one.txt").write_bytes(b"hello")
         (self.directory / "two").write_bytes(bytes(300_000))
         self.paths = [str(self.directory / name) for name in ("one.txt", "two")]

@@ -11,7 +11,7 @@ manifest on an old server is still a manifest, and lies about it come out where 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
@@ -36,6 +36,9 @@ from sos.words.versions import LARGEST
 SIGN_OF_LIFE = 2.0
 """Seconds within which a member that is well gives a sign of life: nothing is read for it, and nothing written."""
 
+Hear = Callable[[int | None, int | None], None]
+"""Is told of the clock and of the last completed round of a server, None for what an answer does not say."""
+
 _STORE_UUID = re.compile(rb"[0-9A-Za-z-]{1,64}")
 
 
@@ -43,9 +46,15 @@ _STORE_UUID = re.compile(rb"[0-9A-Za-z-]{1,64}")
 class RemoteStore:
     """The store of one blob server."""
 
-    def __init__(self, client: Client, url: str, credential: bytes | None = None) -> None:
-        """Speak to the server under a URL; `credential` is the cluster key. Raises `BadConfig` for what is no such URL."""
+    def __init__(
+        self, client: Client, url: str, credential: bytes | None = None, hear: Hear = lambda clock, round_: None
+    ) -> None:
+        """Speak to the server under a URL; `credential` is the cluster key, and `hear` is told what answers say of it.
+
+        Raises `BadConfig` for what is no such URL.
+        """
         self._client = client
+        self._hear = hear
         self._origin = Origin.of_url(url)
         self.server = url.rstrip("/")
         self._headers = [(b"X-Sos-Protocol", wire.PROTOCOL_NOW)]
@@ -54,7 +63,9 @@ class RemoteStore:
 
     async def alive(self) -> None:
         """Ask for a sign of life. Raises `Unavailable`, and `Forbidden` where the credential is not taken."""
-        answer = await self._client.request(b"GET", self._origin, wire.ALIVE, self._headers, first_byte=SIGN_OF_LIFE)
+        answer = self._heard(
+            await self._client.request(b"GET", self._origin, wire.ALIVE, self._headers, first_byte=SIGN_OF_LIFE)
+        )
         await self._expect_200(answer, None)
         await self._payload_of(answer)
 
@@ -105,7 +116,7 @@ class RemoteStore:
             body=None if source is not None else body,
             length=length,
         )
-        await self._expect_200(answer, entry.id)
+        await self._expect_200(self._heard(answer), entry.id)
         if answer.was_early:
             answer.body.stopProducing()
             raise ServerUnavailable(self.server, "it acknowledged a blob before it had the whole of it")
@@ -132,7 +143,14 @@ class RemoteStore:
     # Asking
 
     async def _ask(self, method: bytes, path: bytes, headers: wire.Headers = ()) -> Answer:
-        return await self._client.request(method, self._origin, path, [*self._headers, *headers])
+        return self._heard(await self._client.request(method, self._origin, path, [*self._headers, *headers]))
+
+    def _heard(self, answer: Answer) -> Answer:
+        """Pass on what an answer says of its server: its clock and its round."""
+        clock, round_ = wire.heard_of(answer.header(wire.CLOCK)), wire.heard_of(answer.header(wire.ROUND))
+        if is_ours(answer):
+            self._hear(clock, round_)
+        return answer
 
     async def _expect_200(self, answer: Answer, blob_id: BlobID | None) -> None:
         """Raise the error that any other answer says."""

@@ -18,12 +18,12 @@ from sos.http.bodies import BytesSource, collect
 from sos.remote import RemoteStore, is_ours
 from sos.words.blob import BlobID, Entry, Version
 from sos.words.errors import BadInput, BlobNotFound, BlobTooLarge, OtherGroup, ServerUnavailable, Unsupported
-from sos.words.interfaces import IBlobRemover, IDigested, Received, Removed, StoreSummary
+from sos.words.interfaces import IRemoteReplica, Received, Removed, StoreSummary
 
 T = TypeVar("T")
 
 
-@implementer(IBlobRemover, IDigested)
+@implementer(IRemoteReplica)
 class RemoteReplica(RemoteStore):
     """The store of a blob server that can be a member of a group."""
 
@@ -123,7 +123,8 @@ class RemoteReplica(RemoteStore):
     async def _request(self, method: bytes, path: bytes, headers: wire.Headers, payload: bytes | None) -> Answer:
         """Send a request that may be repeated: each of these verbs done twice comes to the same."""
         source = None if payload is None else BytesSource([payload])
-        return await self._client.request(method, self._origin, path, [*self._headers, *headers], source=source)
+        named = [*self._headers, *headers]
+        return self._heard(await self._client.request(method, self._origin, path, named, source=source))
 
     async def _checked(self, answer: Answer, expected: int, blob_id: BlobID | None) -> Answer:
         """Raise what the answer says, `Unsupported` where the server does not know what was asked of it."""

@@ -24,7 +24,7 @@ from sos.http.front import Front
 from sos.http.limits import Limits
 from sos.http.origins import tcp_connector
 from sos.options import Options, ReplicateOptions, installed_version
-from sos.remote import RemoteStore
+from sos.remote_replica import RemoteReplica
 from sos.services.descriptors import connections_within, limit_raised_for
 from sos.services.disk import DiskService
 from sos.services.inherited import inherited_endpoint
@@ -154,7 +154,7 @@ def _api(settings: ApiSettings, cluster: Cluster, reactor: Any) -> Iterable[ISer
     if settings.has_timers and settings.replicate_every:
         replication = Replication(cluster, SilentReporter())
         yield RoundTimer("replication", settings.replicate_every, replication.round, reactor)
-    copies = Copies(cluster, HybridClock(time.time), reactor)
+    copies = Copies(cluster, reactor)
     uploads = Uploads(copies, lambda: hashlib.new(settings.hash_name), settings.max_upload)
     yield _port("uploads", settings.upload, upload_root(uploads), settings.max_upload, reactor)
     cache_control = CACHE_CONTROL if settings.cache_control is None else settings.cache_control
@@ -182,8 +182,12 @@ def _shared_port(what: str, address: ListenAddress, reactor: Any) -> SharedPort:
 
 
 def _remote_cluster(topology: Topology, client: Client, cluster_key: bytes | None, reactor: Any) -> Cluster:
-    return _cluster(topology, lambda server: RemoteStore(client, server.url, cluster_key), reactor)
+    def store_for(server: Server) -> IBlobStore:
+        return RemoteReplica(client, server.url, cluster_key, lambda clock, round_: cluster.heard(server, clock, round_))
+
+    cluster = _cluster(topology, store_for, reactor)
+    return cluster
 
 
 def _cluster(topology: Topology, store_for: Callable[[Server], IBlobStore], reactor: Any) -> Cluster:
-    return Cluster(topology, store_for, Health(random.random), reactor.seconds, random.shuffle)
+    return Cluster(topology, store_for, Health(random.random), reactor, random.shuffle, HybridClock(time.time))

@@ -314,6 +314,11 @@ def number(raw: bytes) -> int:
     return int(raw)
 
 
+def heard_of(raw: bytes | None) -> int | None:
+    """Read a number that an answer says in passing; None where it says none, or something else."""
+    return None if raw is None or _NUMBER.fullmatch(raw) is None else int(raw)
+
+
 def headers_of_metadata(metadata: Metadata) -> list[tuple[bytes, bytes]]:
     """Give the headers that bring metadata back to a client, ``Content-Type`` first."""
     kept = [(_spelled(name), value) for name, value in metadata.pairs]

@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from sos.decisions import placement
 from sos.decisions.health import Health
 from sos.decisions.topology import Group, Server, Topology
 from sos.usecases.concurrently import concurrently
+from sos.usecases.patience import within
 from sos.usecases.watched_store import WatchedStore
-from sos.words.blob import BlobID
-from sos.words.errors import SOSError, Unsupported
-from sos.words.interfaces import IBlobRemover, IBlobStore, IDigested, IProbed
+from sos.words.blob import BlobID, Version
+from sos.words.errors import BadInput, ServerUnavailable, SOSError, Unsupported
+from sos.words.interfaces import IBlobRemover, IBlobStore, IDigested, ILocalStore, IProbed, IRemoteReplica
+from sos.words.versions import HybridClock
+
+GREETING = 2.0
+"""Seconds that a member gets to answer the first question: as long as a silent one delays a read."""
 
 Shuffle = Callable[[list[Any]], None]
 """Puts a list into an order of chance, in place: `random.shuffle`."""
@@ -30,18 +38,24 @@ class Cluster:
         topology: Topology,
         store_for: Callable[[Server], IBlobStore],
         health: Health,
-        now: Callable[[], float],
+        clock: IReactorTime,
         shuffle: Shuffle,
+        versions: HybridClock,
     ) -> None:
         """Begin with a topology.
 
-        `store_for` makes the store of a server that was not known before, `now` gives seconds on a monotonic clock, and
-        `shuffle` spreads reads over the members of a group.
+        `store_for` makes the store of a server that was not known before, `shuffle` spreads reads over the members of a
+        group, and `versions` is moved past the clock of every member that answers.
         """
         self._make_store = store_for
         self._health = health
-        self._now = now
+        self._clock = clock
+        self._now = clock.seconds
         self._shuffle = shuffle
+        self.versions = versions
+        self._rounds: dict[Server, int] = {}
+        self._waiting: list[Deferred[None]] = []
+        self._is_greeted = False
         self._stores: dict[Server, IBlobStore] = {}
         self.change(topology)
 
@@ -54,6 +68,7 @@ class Cluster:
         """Take another topology; servers that stay keep their stores."""
         self._stores = {server: self._stores.get(server) or self._store_for(server) for server in topology.servers}
         self._topology = topology
+        self._is_greeted = False
 
     def store_of(self, server: Server) -> IBlobStore:
         """Give the store of a server; one that has left the topology while a request was under way still has one."""
@@ -78,15 +93,81 @@ class Cluster:
         """Give all servers in the order in which they are asked for an ID: the home group's first, those that rest last."""
         servers: list[Server] = []
         for group in self.groups_for(blob_id):
-            members = list(group.members)
+            members = self._caught_up(group)
             self._shuffle(members)
             servers += members
         return self._health.rested_last(servers)
+
+    def _caught_up(self, group: Group) -> list[Server]:
+        """Give the members that may be read from: none that was away while others in reach completed a round.
+
+        Where nobody in reach is ahead everybody serves, so a site that was all off starts at once.
+        """
+        well = [server for server in group.members if not self._health.is_resting(server)]
+        newest = max((self._rounds.get(server, 0) for server in well), default=0)
+        return [server for server in group.members if self._rounds.get(server, newest) >= newest]
 
     def writers_of(self, group: Group, needed: int) -> list[Server]:
         """Give the members of a group that are written to: those that are well, or all where those are too few."""
         well = [server for server in group.members if not self._health.is_resting(server)]
         return well if len(well) >= needed else list(group.members)
+
+    # What members say of themselves
+
+    async def greeted(self) -> None:
+        """Wait until every member was asked for its clock and its round, once, or has not answered in time.
+
+        What is written then is newer than all that any member in reach has seen, whatever the wall clocks say; and a member
+        that was away is known to be behind before anything is read from it.
+        """
+        if self._is_greeted:
+            return
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        if len(self._waiting) == 1:
+            Deferred.fromCoroutine(self._greet()).addErrback(self._log_fault)
+        await waiting
+
+    async def _greet(self) -> None:
+        """Ask all members, then let all go on who wait, even after a fault of ours."""
+        try:
+            await concurrently(self._greet_one(server) for server in self._topology.servers)
+        finally:
+            self._is_greeted = True
+            waiting, self._waiting = self._waiting, []
+            for one in waiting:
+                if not one.called:  # its client may have left
+                    one.callback(None)
+
+    def _log_fault(self, failure: Failure) -> None:
+        self._log.failure("The members were not asked how they are", failure)
+
+    async def _greet_one(self, server: Server) -> None:
+        probed = IProbed(self._stores.get(server), None)
+        if probed is None:
+            self._hear_locally(server)
+            return
+        try:
+            await within(GREETING, self._clock, server, _sign_of_life(probed))
+        except ServerUnavailable:
+            self.failed(server)
+        except SOSError as error:
+            self._log.warn("{server} does not want to hear of us: {error}", server=server.url, error=error)
+
+    def _hear_locally(self, server: Server) -> None:
+        store = ILocalStore(self._stores.get(server), None)
+        if store is not None:
+            self.heard(server, store.clock.last, store.round)
+
+    def heard(self, server: Server, clock: int | None, round_: int | None) -> None:
+        """Note what a member's answer says of it."""
+        if round_ is not None:
+            self._rounds[server] = round_
+        if clock is not None and clock > self.versions.last:
+            try:
+                self.versions.observe(Version(clock))
+            except BadInput:
+                self._log.error("The clock of {server} is a hundred years ahead, and is not followed", server=server.url)
 
     # Health
 
@@ -122,6 +203,10 @@ class Cluster:
 
     def _store_for(self, server: Server) -> IBlobStore:
         store = self._make_store(server)
-        if not IProbed.providedBy(store):
+        if not IRemoteReplica.providedBy(store):
             return store
         return WatchedStore(store, lambda: self.failed(server), lambda: self.answered(server))
+
+
+async def _sign_of_life(probed: IProbed) -> None:
+    await probed.alive()

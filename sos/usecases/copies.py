@@ -13,7 +13,6 @@ from sos.usecases.group_write import GroupWrite
 from sos.words.blob import Entry, Version
 from sos.words.errors import NotEnoughCopies, StoreFull
 from sos.words.interfaces import IBodySource, Received
-from sos.words.versions import HybridClock
 
 MOST_CLOCK_MOVES = 3
 """How often a writer moves its clock past a newer entry and sends again to all (design, section 5)."""
@@ -24,10 +23,10 @@ class Copies:
 
     _log = Logger()
 
-    def __init__(self, cluster: Cluster, versions: HybridClock, clock: IReactorTime, min_copies: int | None = None) -> None:
+    def __init__(self, cluster: Cluster, clock: IReactorTime, min_copies: int | None = None) -> None:
         """Write to a cluster. `min_copies` is what an acknowledgement needs, None for what is usual for each group."""
         self._cluster = cluster
-        self._versions = versions
+        self._versions = cluster.versions
         self._clock = clock
         self._min_copies = min_copies
 

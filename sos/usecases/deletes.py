@@ -24,7 +24,6 @@ from sos.words.errors import (
     SOSError,
     Unsupported,
 )
-from sos.words.versions import HybridClock
 
 MOST_CLOCK_MOVES = 3
 """How often a delete moves its clock past a newer entry and is sent again to all, as a write does."""
@@ -53,12 +52,10 @@ class Deletes:
 
     _log = Logger()
 
-    def __init__(
-        self, cluster: Cluster, versions: HybridClock, needed_in: Callable[[Group], int], clock: IReactorTime
-    ) -> None:
+    def __init__(self, cluster: Cluster, needed_in: Callable[[Group], int], clock: IReactorTime) -> None:
         """Remove from a cluster; `needed_in` gives the copies of a tombstone that a delete needs in the home group."""
         self._cluster = cluster
-        self._versions = versions
+        self._versions = cluster.versions
         self._clock = clock
         self._needed_in = needed_in
 
@@ -68,6 +65,7 @@ class Deletes:
         Raises `BlobNotFound` when every member has said no, `Unsupported` when a server of the old contract holds it, and
         `NotEnoughCopies` when too few members of the home group can take the tombstone.
         """
+        await self._cluster.greeted()
         home, *others = self._cluster.groups_for(object_id)
         known = {group.name: await self._ask_group(group, object_id) for group in (home, *others)}
         if all(knows is _Knows.NO for answers in known.values() for knows in answers):

@@ -93,6 +93,7 @@ class Downloads:
     # All members
 
     async def _first(self, object_id: BlobID, ask: Callable[[Server], Awaitable[T]], discard: Callable[[T], None]) -> T:
+        await self._cluster.greeted()
         servers = self._cluster.readers_for(object_id)
         grace = 0.0 if any(map(self._cluster.is_resting, servers)) else GRACE
         asking = FirstAnswer(ask, self._clock, self._cluster.failed, discard, self._is_absent, grace)

@@ -12,21 +12,20 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
-from sos.words.blob import BlobID, Entry, Kind, Span
+from sos.words.blob import BlobID, Entry, Kind, Span, Version
 from sos.words.errors import ServerUnavailable, SOSError
-from sos.words.interfaces import IBlobStore, IProbed, OpenBlob, Received
+from sos.words.interfaces import IRemoteReplica, OpenBlob, Received, Removed, StoreSummary
 
 T = TypeVar("T")
 
 
-@implementer(IBlobStore, IProbed)
+@implementer(IRemoteReplica)
 class WatchedStore:
     """Passes everything on; a member that is out of reach has failed, one that gives any answer of its own is well."""
 
-    def __init__(self, store: IBlobStore, failed: Callable[[], None], answered: Callable[[], None]) -> None:
+    def __init__(self, store: IRemoteReplica, failed: Callable[[], None], answered: Callable[[], None]) -> None:
         """Watch `store`, and tell `failed` or `answered` of what comes back."""
         self._store = store
-        self._probed = IProbed(store)
         self._failed = failed
         self._answered = answered
 
@@ -51,7 +50,51 @@ class WatchedStore:
 
     async def alive(self) -> None:
         """See `IProbed`."""
-        await self._watched(self._probed.alive())
+        await self._watched(self._store.alive())
+
+    async def remove(self, blob_id: BlobID, version: Version, is_stray: bool = False) -> Removed:
+        """See `IBlobRemover`."""
+        return await self._watched(self._store.remove(blob_id, version, is_stray))
+
+    async def summary(self) -> StoreSummary:
+        """See `IDigested`."""
+        return await self._watched(self._store.summary())
+
+    async def digests(self, part: int | None = None) -> Sequence[bytes]:
+        """See `IDigested`."""
+        return await self._watched(self._store.digests(part))
+
+    async def entries(self, bucket: int, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+        """See `IDigested`."""
+        return await self._watched(self._store.entries(bucket, after, limit))
+
+    async def strays(self, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+        """See `IDigested`."""
+        return await self._watched(self._store.strays(after, limit))
+
+    async def renew(self, entry: Entry) -> Received:
+        """See `IDigested`."""
+        return await self._watched(self._store.renew(entry))
+
+    async def forget(self, blob_id: BlobID, version: Version) -> None:
+        """See `IDigested`."""
+        await self._watched(self._store.forget(blob_id, version))
+
+    async def old_tombstones(self, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+        """See `IDigested`."""
+        return await self._watched(self._store.old_tombstones(after, limit))
+
+    async def drop_tombstones(self, tombstones: Sequence[tuple[BlobID, Version]]) -> int:
+        """See `IDigested`."""
+        return await self._watched(self._store.drop_tombstones(tombstones))
+
+    async def note_round(self, number: int, group: str) -> None:
+        """See `IDigested`."""
+        await self._watched(self._store.note_round(number, group))
+
+    async def suspect(self, blob_id: BlobID) -> None:
+        """See `IDigested`."""
+        await self._watched(self._store.suspect(blob_id))
 
     async def _watched(self, answer: Awaitable[T]) -> T:
         try:

@@ -15,7 +15,7 @@ from sos.usecases.downloads import Downloads
 from sos.web.answers import Headers, Representation
 from sos.web.blobs import modified_of
 from sos.web.guards import refuse_internal_headers
-from sos.web.resource import AsyncResource, Routes, last_segment
+from sos.web.resource import PublicResource, Routes, last_segment
 from sos.words.blob import BlobID, Entry, Span, blob_id
 from sos.words.interfaces import OpenBlob
 
@@ -34,7 +34,7 @@ def download_root(downloads: Downloads, wall: Callable[[], float], cache_control
     return Routes({b"fetch/": FetchResource(downloads, wall, cache_control)}, refuse_internal_headers)
 
 
-class FetchResource(AsyncResource):
+class FetchResource(PublicResource):
     """``/fetch/ID``: the bytes of one object."""
 
     def __init__(self, downloads: Downloads, wall: Callable[[], float], cache_control: bytes) -> None:

@@ -13,7 +13,7 @@ from twisted.web.server import NOT_DONE_YET
 from sos.decisions import wire
 from sos.http.request import Request
 from sos.web.begun import begun
-from sos.words.errors import SOSError
+from sos.words.errors import ServerUnavailable, SOSError, Unavailable
 
 Guard = Callable[[Request], None]
 """Raises an `SOSError` for a request that may not be made."""
@@ -55,7 +55,12 @@ class AsyncResource(Resource):
         """Give the headers that every answer to a request has, errors too."""
         return []
 
-    def _answer_error(self, request: Request, error: SOSError) -> None:
+    def told(self, error: SOSError) -> SOSError:
+        """Give the error that a client is told of; on a public port none that names what lies behind it."""
+        return error
+
+    def _answer_error(self, request: Request, raised: SOSError) -> None:
+        error = self.told(raised)
         status = wire.status_of(error)
         if request.has_begun or status is None:
             self._log.info("An answer to {path} was cut off: {error}", path=request.path, error=error)
@@ -72,6 +77,17 @@ class AsyncResource(Resource):
     @property
     def _allowed(self) -> bytes:
         return ", ".join(method for method in METHODS if hasattr(self, "handle_" + method)).encode("ascii")
+
+
+class PublicResource(AsyncResource):
+    """A resource of a public port."""
+
+    def told(self, error: SOSError) -> SOSError:
+        """Name no server: who stands behind this port is nobody's business."""
+        if isinstance(error, ServerUnavailable):
+            self._log.info("{error}", error=error)
+            return Unavailable("A blob server behind this one broke off or cannot be reached; ask again.")
+        return error
 
 
 class Refusal(AsyncResource):

@@ -8,7 +8,7 @@ from sos.decisions import wire
 from sos.http.request import Request
 from sos.usecases.uploads import Uploads
 from sos.web.guards import refuse_internal_headers
-from sos.web.resource import AsyncResource, Routes, respond_json
+from sos.web.resource import PublicResource, Routes, respond_json
 
 
 def upload_root(uploads: Uploads) -> Resource:
@@ -16,7 +16,7 @@ def upload_root(uploads: Uploads) -> Resource:
     return Routes({b"upload": UploadResource(uploads)}, refuse_internal_headers)
 
 
-class UploadResource(AsyncResource):
+class UploadResource(PublicResource):
     """``/upload``: takes an object and says under which ID it is kept."""
 
     def __init__(self, uploads: Uploads) -> None:

@@ -266,3 +266,7 @@ class IProbed(Interface):
 
 class ILocalReplica(ILocalStore, IBlobRemover, IDigested):
     """A store of this process that can be a member of a group: what a blob server serves."""
+
+
+class IRemoteReplica(IBlobStore, IBlobRemover, IDigested, IProbed):
+    """A member's store at the far end of a connection."""

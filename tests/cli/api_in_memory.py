@@ -25,7 +25,7 @@ from sos.web.upload import upload_root
 from sos.words.interfaces import IBlobStore
 from tests.support import success_of
 from tests.support_wire import MemoryEndpoint, Network
-from tests.usecases.cluster_of import NOW, clock, cluster_of
+from tests.usecases.cluster_of import NOW, cluster_of
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ def client_of(server: IStreamClientEndpoint, now: Clock) -> ApiClient:
 def uploads_to(store: IBlobStore, hash_name: str = "sha1", most: int = 10_000_000) -> Front:
     """Make the upload port of an api over one store."""
     cluster = cluster_of(one={"a": store})
-    uploads = Uploads(Copies(cluster, clock(), Clock()), lambda: hashlib.new(hash_name), most)
+    uploads = Uploads(Copies(cluster, Clock()), lambda: hashlib.new(hash_name), most)
     return Front(upload_root(uploads), Clock(), lambda: NOW)
 
 

@@ -110,7 +110,7 @@ def test_a_member_that_gives_no_byte_of_a_long_object_is_replaced(
     assert visitor.answer.body == (LONG[100:5_000_100] if headers else LONG)
 
 
-@pytest.mark.parametrize("place", [PIECE, len(LONG) // 2, len(LONG) - 1])
+@pytest.mark.parametrize("place", [2 * PIECE, len(LONG) // 2, len(LONG) - 1])
 def test_a_member_that_falls_silent_in_a_long_answer_shows_in_the_framing(town: Town, place: int) -> None:
     """Bytes have left: after 30 seconds of silence the client's connection is dropped, and so is the member's."""
     town.stored(LONG)
@@ -128,7 +128,7 @@ def test_a_member_that_dies_in_a_long_answer_shows_in_the_framing_at_once(town: 
     """And the next fetch asks somebody else."""
     town.stored(LONG)
     line = town.members["a"].line
-    line.to_api.break_after(PIECE, lambda end: line.refuse())
+    line.to_api.break_after(2 * PIECE, lambda end: line.refuse())
     assert not town.fetch(LONG).answer.is_whole
     assert town.fetch(LONG).answer.body == LONG
 

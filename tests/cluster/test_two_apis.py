@@ -101,7 +101,8 @@ class Race:
 
     def _upload(self, colour: bytes, now: float, lost: str) -> Deferred[CopyTally]:
         cluster = cluster_of(one={name: Gated(store, self.steps, name in lost) for name, store in self.stores.items()})
-        copies = Copies(cluster, HybridClock(lambda: now), self.clock)
+        cluster.versions = HybridClock(lambda: now)
+        copies = Copies(cluster, self.clock)
         return Deferred.fromCoroutine(copies.store(entry_with(colour), SOURCE))
 
     def run(self, choices: Sequence[int]) -> None:

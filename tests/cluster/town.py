@@ -14,7 +14,7 @@ from sos.decisions.topology import Group, Server, Topology
 from sos.http.client import Client
 from sos.http.front import Front
 from sos.http.origins import Origin
-from sos.remote import RemoteStore
+from sos.remote_replica import RemoteReplica
 from sos.service import PROBE_EVERY
 from sos.services.timer import RoundTimer
 from sos.store.memory import MemoryStore
@@ -29,7 +29,7 @@ from sos.web.download import download_root
 from sos.web.guards import ClusterGuard
 from sos.web.upload import upload_root
 from sos.words.blob import BlobID, Entry
-from sos.words.interfaces import ILocalStore
+from sos.words.interfaces import ILocalReplica
 from sos.words.versions import HybridClock
 from tests.cluster.lines import ADDRESS, Line
 from tests.cluster.visitor import Answer, Visitor
@@ -45,7 +45,7 @@ LONGEST_WAIT = 300.0
 """Seconds on the clock after which an answer that has not come fails its test."""
 
 Groups = Mapping[str, Sequence[str]]
-StoreFor = Callable[[str, HybridClock], ILocalStore]
+StoreFor = Callable[[str, HybridClock], ILocalReplica]
 
 
 def id_of(payload: bytes) -> BlobID:
@@ -67,7 +67,7 @@ def topology_of(groups: Groups, weights: Mapping[str, int] = {}) -> Topology:
 class Member:
     """A blob server, and the line to it."""
 
-    def __init__(self, name: str, store: ILocalStore, network: Network, clock: Clock, wall: Callable[[], float]) -> None:
+    def __init__(self, name: str, store: ILocalReplica, network: Network, clock: Clock, wall: Callable[[], float]) -> None:
         self.server = server(name)
         self.store = store
         self.front = Front(blob_server_root(store, ClusterGuard(None), wall, "1.0"), clock, wall)
@@ -87,8 +87,10 @@ class Api:
 
     def __init__(self, town: Town, topology: Topology, min_copies: int | None) -> None:
         self.client = Client(town.connect, town.clock)
-        self.cluster = Cluster(topology, self._store_for, Health(lambda: 0.5), town.clock.seconds, lambda servers: None)
-        copies = Copies(self.cluster, HybridClock(town.wall), town.clock, min_copies)
+        self.cluster = Cluster(
+            topology, self._store_for, Health(lambda: 0.5), town.clock, lambda servers: None, HybridClock(town.wall)
+        )
+        copies = Copies(self.cluster, town.clock, min_copies)
         uploads = upload_root(Uploads(copies, hashlib.sha1, MOST_UPLOAD))
         downloads = download_root(Downloads(self.cluster, copies.needed_in, town.clock), town.wall)
         self.uploads = Front(uploads, town.clock, town.wall)
@@ -96,8 +98,10 @@ class Api:
         self.probing = RoundTimer("health", PROBE_EVERY, self.cluster.probe, town.clock)
         self.probing.startService()
 
-    def _store_for(self, wanted: Server) -> RemoteStore:
-        return RemoteStore(self.client, wanted.url)
+    def _store_for(self, wanted: Server) -> RemoteReplica:
+        return RemoteReplica(
+            self.client, wanted.url, hear=lambda clock, round_: self.cluster.heard(wanted, clock, round_)
+        )
 
     def replicate(self) -> Deferred[Round]:
         """Begin a round."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from twisted.internet.task import Clock
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
@@ -13,7 +14,7 @@ from sos.decisions.topology import Group, Server, Topology
 from sos.store.memory import MemoryStore
 from sos.usecases.cluster import Cluster
 from sos.words.blob import BlobID, Entry, Kind, Span, Version
-from sos.words.interfaces import IBlobStore, OpenBlob, Received
+from sos.words.interfaces import IBlobRemover, IBlobStore, IDigested, OpenBlob, Received, Removed, StoreSummary
 from sos.words.versions import HybridClock
 from tests.support import bytes_body, success_of
 
@@ -44,7 +45,7 @@ def cluster_of(**groups: Mapping[str, IBlobStore]) -> Cluster:
     """Make a cluster of groups, each with its members' names and stores."""
     topology = Topology(tuple(Group(name, tuple(map(server, members))) for name, members in groups.items()))
     stores = {server(name): store for members in groups.values() for name, store in members.items()}
-    return Cluster(topology, stores.__getitem__, Health(lambda: 0.5), lambda: 0.0, lambda servers: None)
+    return Cluster(topology, stores.__getitem__, Health(lambda: 0.5), Clock(), lambda servers: None, clock())
 
 
 def put(store: IBlobStore, payload: bytes, name: str, version: int = 1, kind: Kind = Kind.BLOB) -> Entry:
@@ -53,7 +54,7 @@ def put(store: IBlobStore, payload: bytes, name: str, version: int = 1, kind: Ki
     return success_of(store.receive(entry, bytes_body(payload))).entry
 
 
-@implementer(IBlobStore)
+@implementer(IBlobStore, IBlobRemover, IDigested)
 class Flaky:
     """A store whose next calls fail as a script says: an error is raised, None lets the call through; then it is well."""
 
@@ -86,3 +87,36 @@ class Flaky:
         self, prefix: str = "", after: str = "", limit: int = 1000, kind: Kind | None = None
     ) -> Sequence[BlobID]:
         return await self._answer("enumerate", prefix, after, limit, kind)  # type: ignore[no-any-return]
+
+    async def remove(self, blob_id: BlobID, version: Version, is_stray: bool = False) -> Removed:
+        return await self._answer("remove", blob_id, version, is_stray)  # type: ignore[no-any-return]
+
+    async def summary(self) -> StoreSummary:
+        return await self._answer("summary")  # type: ignore[no-any-return]
+
+    async def digests(self, part: int | None = None) -> Sequence[bytes]:
+        return await self._answer("digests", part)  # type: ignore[no-any-return]
+
+    async def entries(self, bucket: int, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+        return await self._answer("entries", bucket, after, limit)  # type: ignore[no-any-return]
+
+    async def strays(self, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+        return await self._answer("strays", after, limit)  # type: ignore[no-any-return]
+
+    async def renew(self, entry: Entry) -> Received:
+        return await self._answer("renew", entry)  # type: ignore[no-any-return]
+
+    async def forget(self, blob_id: BlobID, version: Version) -> None:
+        await self._answer("forget", blob_id, version)
+
+    async def old_tombstones(self, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+        return await self._answer("old_tombstones", after, limit)  # type: ignore[no-any-return]
+
+    async def drop_tombstones(self, tombstones: Sequence[tuple[BlobID, Version]]) -> int:
+        return await self._answer("drop_tombstones", tombstones)  # type: ignore[no-any-return]
+
+    async def note_round(self, number: int, group: str) -> None:
+        await self._answer("note_round", number, group)
+
+    async def suspect(self, blob_id: BlobID) -> None:
+        await self._answer("suspect", blob_id)

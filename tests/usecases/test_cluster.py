@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from sos.decisions.health import Health
@@ -10,15 +11,15 @@ from sos.usecases.cluster import Cluster
 from sos.usecases.watched_store import WatchedStore
 from sos.words.blob import BlobID
 from sos.words.errors import BlobNotFound, ServerUnavailable
-from sos.words.interfaces import IBlobStore, IProbed
+from sos.words.interfaces import IBlobStore, IRemoteReplica
 from tests.support import failure_of, success_of
-from tests.usecases.cluster_of import Flaky, memory_store, server
+from tests.usecases.cluster_of import Flaky, clock, memory_store, server
 
 A, B, C = server("a"), server("b"), server("c")
 ABC = BlobID("abc")
 
 
-@implementer(IProbed)
+@implementer(IRemoteReplica)
 class Remote(Flaky):
     """A store at the far end of a connection that is up or down."""
 
@@ -44,10 +45,10 @@ class Setup:
     """Three remote members of one group, a clock, and an order of chance that turns the list round."""
 
     def __init__(self) -> None:
-        self.now = 0.0
+        self.clock = Clock()
         self.remotes = {member: Remote() for member in (A, B, C)}
         topology = Topology.of_servers([A, B, C])
-        self.cluster = Cluster(topology, self._store_for, Health(lambda: 0.5), lambda: self.now, list.reverse)
+        self.cluster = Cluster(topology, self._store_for, Health(lambda: 0.5), self.clock, list.reverse, clock())
 
     def _store_for(self, member: Server) -> IBlobStore:
         return self.remotes[member]
@@ -86,11 +87,11 @@ def test_a_probe_brings_a_member_back_when_its_rest_has_ended() -> None:
     setup.ask(A)
     success_of(setup.cluster.probe())
     assert "alive" not in setup.remotes[A].calls
-    setup.now = 1.0
+    setup.clock.advance(1)
     success_of(setup.cluster.probe())
     assert setup.cluster.is_resting(A)
     setup.remotes[A].come_back()
-    setup.now = 3.0
+    setup.clock.advance(2)
     success_of(setup.cluster.probe())
     assert not setup.cluster.is_resting(A)
     assert setup.remotes[B].calls == []
@@ -101,7 +102,7 @@ def test_a_member_that_left_the_topology_is_probed_no_more() -> None:
     setup = Setup()
     setup.cluster.failed(A)
     setup.cluster.change(Topology.of_servers([B, C]))
-    setup.now = 5.0
+    setup.clock.advance(5)
     success_of(setup.cluster.probe())
     assert "alive" not in setup.remotes[A].calls
     assert not setup.cluster.is_resting(A)

@@ -48,7 +48,7 @@ def failing(error: SOSError) -> IBlobStore:
 
 def store(cluster: Cluster, min_copies: int | None = None, timer: Clock | None = None) -> Deferred[CopyTally]:
     """Store the entry."""
-    copies = Copies(cluster, clock(), timer or Clock(), min_copies)
+    copies = Copies(cluster, timer or Clock(), min_copies)
     return Deferred.fromCoroutine(copies.store(HELLO, BytesSource([b"hello"])))
 
 

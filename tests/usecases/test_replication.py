@@ -10,13 +10,20 @@ from sos.http.bodies import collect
 from sos.usecases.cluster import Cluster
 from sos.usecases.copying import Round
 from sos.usecases.replication import Replication, SilentReporter
-from sos.words.blob import BlobID, Entry, Metadata, Version
+from sos.words.blob import BlobID, Entry, Metadata, Span, Version
 from sos.words.errors import BlobDamaged, ServerUnavailable
-from sos.words.interfaces import IBlobStore, IRoundReporter
+from sos.words.interfaces import IBlobStore, IRoundReporter, OpenBlob
 from tests.support import bytes_body, success_of
 from tests.usecases.cluster_of import Flaky, cluster_of, memory_store, put, server
 
 DOWN = ServerUnavailable("http://a:3001", "connection refused")
+
+
+class Damaged(Flaky):
+    """A store whose bytes are found to be damaged when they are read."""
+
+    async def fetch(self, blob_id: BlobID, span: Span | None = None) -> OpenBlob:
+        raise BlobDamaged(blob_id)
 
 
 @implementer(IRoundReporter)
@@ -99,11 +106,11 @@ def test_another_holder_gives_what_one_has_damaged() -> None:
     one, two, empty = memory_store("1"), memory_store("2"), memory_store("3")
     put(one, b"hello", "abc")
     put(two, b"hello", "abc")
-    damaged = Flaky(one, [None, BlobDamaged("abc")])
+    damaged = Damaged(one)
     outcome = run(cluster_of(a={"m1": damaged, "m2": two, "m3": empty}))
     assert (outcome.copied, outcome.failed) == (1, 0)
     assert names(empty) == ["abc"]
-    damaged = Flaky(one, [None, BlobDamaged("abc")])
+    damaged = Damaged(one)
     outcome = run(cluster_of(a={"m1": damaged, "m3": memory_store()}))
     assert (outcome.copied, outcome.failed, outcome.unreachable) == (0, 1, {})
 

@@ -27,7 +27,7 @@ DOWN = ServerUnavailable("http://a:3001", "connection refused")
 
 def uploads_to(cluster: Cluster, most: int = 1000) -> Uploads:
     """Make the use case, naming objects by SHA-1."""
-    return Uploads(Copies(cluster, clock(), Clock()), hashlib.sha1, most)
+    return Uploads(Copies(cluster, Clock()), hashlib.sha1, most)
 
 
 def held_by(store: IBlobStore, blob_id: BlobID) -> bytes:
@@ -140,7 +140,7 @@ def test_a_change_of_topology_is_seen_by_the_next_upload() -> None:
 
     before = cluster_of(one={"a": stores["a"]}).topology
     after = cluster_of(one={"b": stores["b"], "a": stores["a"]}).topology
-    cluster = Cluster(before, store_for, Health(lambda: 0.5), lambda: 0.0, lambda servers: None)
+    cluster = Cluster(before, store_for, Health(lambda: 0.5), Clock(), lambda servers: None, clock())
     cluster.change(after)
     success_of(uploads_to(cluster).upload(bytes_body(b"hello"), STEVE))
     assert made == ["a", "b"]

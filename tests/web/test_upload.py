@@ -15,7 +15,7 @@ from sos.words.blob import BlobID
 from sos.words.errors import ServerUnavailable, StoreFull
 from sos.words.interfaces import IBlobStore
 from tests.support import success_of
-from tests.usecases.cluster_of import Flaky, clock, cluster_of, memory_store
+from tests.usecases.cluster_of import Flaky, cluster_of, memory_store
 from tests.web.browser import Browser
 
 HELLO = BlobID(hashlib.sha1(b"hello").hexdigest())
@@ -23,7 +23,7 @@ HELLO = BlobID(hashlib.sha1(b"hello").hexdigest())
 
 def browser_of(store: IBlobStore) -> Browser:
     """Make a client of an api over one store, which takes uploads of 1,000 bytes."""
-    return Browser(upload_root(Uploads(Copies(cluster_of(one={"a": store}), clock(), Clock()), hashlib.sha1, 1000)))
+    return Browser(upload_root(Uploads(Copies(cluster_of(one={"a": store}), Clock()), hashlib.sha1, 1000)))
 
 
 class UploadTests(SynchronousTestCase):

@@ -1,0 +1,555 @@
+"""What every store promises that replication can work with: deletes, digests, strays, rounds and expiry."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+from zope.interface.verify import verifyObject
+
+from sos.decisions.buckets import BUCKETS, EMPTY, PARTS, bucket_of
+from sos.words.blob import BlobID, Entry, Kind, State, Version
+from sos.words.errors import BadInput, BlobConflict, BlobDamaged, BlobNotFound, OtherGroup, Unavailable
+from sos.words.interfaces import IBlobRemover, IDigested, ILocalStore
+from sos.words.versions import FURTHEST_AHEAD
+from tests.contracts.replica_sites import AGE, GRACE, NOW, SITES, Site, metadata_of
+from tests.support import bytes_body, failure_of, success_of
+
+LARGE = 200_000
+SIZES = [5, LARGE]
+ABC = BlobID("abc")
+LIVE = Entry(id=ABC, version=Version(5))
+
+
+def payload_of(size: int) -> bytes:
+    """Make bytes."""
+    return b"x" * size
+
+
+def sha256_of(size: int) -> bytes:
+    """Give the digest of these bytes."""
+    return hashlib.sha256(payload_of(size)).digest()
+
+
+@pytest.fixture(params=SITES)
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """Give one empty store of each kind; when the test is over, its books must be right."""
+    made: Site = request.param(tmp_path / "store")
+    yield made
+    if not made.store._is_closed:
+        made.check_books()
+        success_of(made.store.close())
+
+
+def names_of(site: Site) -> list[str]:
+    """List what is live."""
+    return list(success_of(site.store.enumerate()))
+
+
+def root_of(site: Site) -> bytes:
+    """Give the one digest."""
+    return success_of(site.store.summary()).root
+
+
+def test_it_can_remove_and_be_compared(site: Site) -> None:
+    """All verbs are there, with the arguments of the interfaces."""
+    for interface in (ILocalStore, IBlobRemover, IDigested):
+        assert verifyObject(interface, site.store)
+
+
+# Removing
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_was_removed_is_gone(site: Site, size: int) -> None:
+    """No verb gives it back, and no list has it."""
+    site.received(LIVE, payload_of(size))
+    removed = success_of(site.store.remove(ABC, Version(6)))
+    assert (removed.entry, removed.was_known) == (Entry.tombstone(ABC, Version(6)), True)
+    assert removed.store == site.store.uuid
+    assert isinstance(failure_of(site.store.fetch(ABC)), BlobNotFound)
+    assert isinstance(failure_of(site.store.stat(ABC)), BlobNotFound)
+    assert names_of(site) == []
+
+
+def test_what_was_never_known_leaves_a_tombstone_too(site: Site) -> None:
+    """A copy of it may be under way."""
+    assert not success_of(site.store.remove(ABC, Version(6))).was_known
+    assert isinstance(failure_of(site.store.receive(LIVE, bytes_body(b"late"))), BlobConflict)
+    assert site.entries() == [Entry.tombstone(ABC, Version(6))]
+
+
+def test_removing_twice_is_not_an_error(site: Site) -> None:
+    """A retry finds its own tombstone; a newer one replaces it."""
+    for version in (6, 6, 7):
+        assert site.removed(ABC, version).version == version
+    assert site.entries() == [Entry.tombstone(ABC, Version(7))]
+
+
+def test_an_older_removal_is_refused(site: Site) -> None:
+    """What was uploaded after it stays; the one who asked learns the version."""
+    held = site.received(LIVE)
+    error = failure_of(site.store.remove(ABC, Version(4)))
+    assert isinstance(error, BlobConflict)
+    assert (error.reason, error.version) == (BlobConflict.OLDER, 5)
+    assert success_of(site.store.stat(ABC)) == held
+
+
+def test_a_removal_of_the_same_version_wins(site: Site) -> None:
+    """That is what expiry and the sweep make."""
+    site.received(LIVE)
+    assert not site.removed(ABC, 5).is_live
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_late_copy_loses_to_a_tombstone(site: Site, size: int) -> None:
+    """What was deleted while a member was away stays deleted."""
+    site.removed(ABC, 7)
+    error = failure_of(site.store.receive(evolve(LIVE, version=Version(6)), bytes_body(payload_of(size))))
+    assert isinstance(error, BlobConflict)
+    assert (error.reason, error.version) == (BlobConflict.OLDER, 7)
+    assert names_of(site) == []
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_newer_upload_lives_again(site: Site, size: int) -> None:
+    """Even with other bytes, for the old ones are gone."""
+    site.received(LIVE, b"before")
+    site.removed(ABC, 6)
+    site.received(evolve(LIVE, version=Version(7)), payload_of(size))
+    assert site.fetched(ABC) == payload_of(size)
+
+
+def test_a_removal_moves_the_clock(site: Site) -> None:
+    """What is asked for later is newer, whatever the wall clocks say; a version that no clock made is refused."""
+    ahead = (int(NOW * 1000) << 16) + 10**9
+    site.removed(ABC, ahead)
+    assert site.store.clock.tick() > ahead
+    assert isinstance(failure_of(site.store.remove(ABC, Version(ahead + FURTHEST_AHEAD))), BadInput)
+
+
+def test_a_damaged_blob_can_be_removed(site: Site) -> None:
+    """Nothing of it is needed for that."""
+    site.received(LIVE)
+    site.damage(ABC)
+    site.removed(ABC, 6)
+    assert site.store.status().damaged == 0
+
+
+# Digests
+
+
+def test_an_empty_store_has_empty_digests(site: Site) -> None:
+    """64 parts, 64 buckets in each, and nothing in any."""
+    summary = success_of(site.store.summary())
+    assert (summary.store, summary.live, summary.deleted, summary.round, summary.group) == (site.store.uuid, 0, 0, 0, None)
+    assert len(success_of(site.store.digests())) == PARTS
+    assert success_of(site.store.digests(63)) == [EMPTY] * 64
+    assert success_of(site.store.entries(BUCKETS - 1)) in ([], ())
+
+
+@pytest.mark.parametrize("ask", ["part -1", "part 64", "bucket -1", "bucket 4096"])
+def test_there_is_no_such_place(site: Site, ask: str) -> None:
+    """A number that is none is a mistake, not an empty answer."""
+    what, number = ask.split()
+    asked: Any = site.store.digests(int(number)) if what == "part" else site.store.entries(int(number))
+    assert isinstance(failure_of(asked), BadInput)
+
+
+CHANGES: list[dict[str, Any]] = [
+    {"version": Version(6)},
+    {"metadata": metadata_of("other")},
+    {"kind": Kind.MANIFEST},
+    {"expires": int(NOW) + 9},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
+def test_a_difference_in_any_field_shows_in_the_root(site: Site, tmp_path: Path, change: dict[str, Any]) -> None:
+    """Stores that hold the same have the same root, whatever keeps the bytes; all others differ."""
+    site.received(LIVE)
+    same, other, deleted = (make(tmp_path) for make in (SITES[0], SITES[0], SITES[0]))
+    same.received(LIVE)
+    other.received(evolve(LIVE, **change))
+    deleted.removed(ABC, 5)
+    assert root_of(site) == root_of(same)
+    assert len({root_of(each) for each in (site, other, deleted)}) == 3
+
+
+def test_the_root_forgets_what_has_gone(site: Site) -> None:
+    """The sum of what comes and goes is nothing."""
+    empty = root_of(site)
+    site.received(evolve(LIVE, is_stray=True))
+    assert root_of(site) == empty
+    site.received(LIVE)
+    assert root_of(site) != empty
+    site.removed(ABC, 6)
+    site.moment.time += AGE + 1
+    success_of(site.store.drop_tombstones([(ABC, Version(6))]))
+    assert root_of(site) == empty
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_damage_is_left_out_and_healing_brings_it_back(site: Site, size: int) -> None:
+    """So a round sees that something is missing, and good bytes come, whatever their version."""
+    before, empty = site.received(LIVE, payload_of(size)), SITES[0](Path()).store
+    whole = root_of(site)
+    site.damage(ABC)
+    assert root_of(site) == success_of(empty.summary()).root
+    assert success_of(site.store.entries(bucket_of(ABC))) == [evolve(before, is_damaged=True)]
+    assert success_of(site.store.summary()).damaged == 1
+    site.check_books()
+    site.received(evolve(LIVE, version=Version(3)), payload_of(size))
+    assert root_of(site) == whole
+    assert success_of(site.store.stat(ABC)) == before
+
+
+def test_entries_are_listed_in_pages(site: Site) -> None:
+    """Of one bucket, ascending, tombstones too, each once."""
+    names = [BlobID(f"n{number}") for number in range(40_000) if bucket_of(BlobID(f"n{number}")) == 7]
+    assert len(names) > 3
+    for name in reversed(names):
+        site.received(Entry(id=name, version=Version(1)))
+    site.removed(names[0], 2)
+    site.received(Entry(id=BlobID("elsewhere"), version=Version(1)))
+    seen: list[Entry] = []
+    while page := success_of(site.store.entries(7, seen[-1].id if seen else "", 2)):
+        assert len(page) <= 2
+        seen += page
+    assert [entry.id for entry in seen] == sorted(names)
+    assert [entry.state for entry in seen if entry.id == names[0]] == [State.DELETED]
+
+
+# Renewing
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_an_entry_is_renewed_without_its_bytes(site: Site, size: int) -> None:
+    """Version, metadata and expiry change; the bytes stay."""
+    site.received(LIVE, payload_of(size))
+    newer = evolve(LIVE, version=Version(6), metadata=metadata_of("new"), sha256=sha256_of(size), expires=int(NOW) + 5)
+    received = success_of(site.store.renew(newer))
+    assert (received.entry, received.store) == (evolve(newer, size=size), site.store.uuid)
+    assert success_of(site.store.stat(ABC)) == received.entry
+    assert site.fetched(ABC) == payload_of(size)
+
+
+def test_what_is_not_here_cannot_be_renewed(site: Site) -> None:
+    """Unknown, deleted, or damaged: then the bytes have to be sent."""
+    newer = evolve(LIVE, version=Version(6), sha256=sha256_of(5), size=5)
+    assert isinstance(failure_of(site.store.renew(newer)), BlobNotFound)
+    site.received(LIVE, payload_of(5))
+    site.damage(ABC)
+    assert isinstance(failure_of(site.store.renew(newer)), BlobNotFound)
+    assert isinstance(failure_of(site.store.renew(evolve(newer, version=Version(3)))), BlobNotFound)
+    site.removed(ABC, 5)
+    assert isinstance(failure_of(site.store.renew(newer)), BlobNotFound)
+
+
+def test_a_renewal_is_merged(site: Site) -> None:
+    """Older ones and other bytes are refused, and the same again is the same."""
+    held = site.received(LIVE, payload_of(5))
+    assert success_of(site.store.renew(held)).entry == held
+    older = failure_of(site.store.renew(evolve(held, version=Version(4))))
+    assert isinstance(older, BlobConflict) and older.reason == BlobConflict.OLDER
+    other = failure_of(site.store.renew(evolve(held, version=Version(6), sha256=sha256_of(6), size=6)))
+    assert isinstance(other, BlobConflict) and other.reason == BlobConflict.OTHER_BYTES
+    site.removed(ABC, 7)
+    older = failure_of(site.store.renew(evolve(held, version=Version(6))))
+    assert isinstance(older, BlobConflict) and older.reason == BlobConflict.OLDER
+
+
+def test_a_manifest_is_not_renewed_into_other_bytes(site: Site) -> None:
+    """The same object cut differently has other bytes: they are to be sent."""
+    site.received(LIVE, payload_of(5))
+    cut = evolve(LIVE, version=Version(6), kind=Kind.MANIFEST, sha256=sha256_of(6), size=6)
+    assert isinstance(failure_of(site.store.renew(cut)), BlobNotFound)
+
+
+@pytest.mark.parametrize("change", [{"sha256": None}, {"state": State.DELETED}, {"size": 4}])
+def test_a_renewal_has_to_say_what_it_renews(site: Site, change: dict[str, Any]) -> None:
+    """A live entry with its digest; a size that cannot be is refused."""
+    held = site.received(LIVE, payload_of(5))
+    assert isinstance(failure_of(site.store.renew(evolve(held, version=Version(6), **change))), BadInput)
+
+
+# Strays
+
+
+def test_a_stray_is_served_and_left_out_of_the_digests(site: Site) -> None:
+    """It is listed among the strays, and by name; it is no part of what members compare."""
+    stray = site.received(evolve(LIVE, is_stray=True))
+    assert stray.is_stray
+    assert site.fetched(ABC) == b"hello"
+    assert names_of(site) == ["abc"]
+    assert success_of(site.store.strays()) == [stray]
+    assert success_of(site.store.entries(bucket_of(ABC))) in ([], ())
+    assert success_of(site.store.summary()).strays == 1
+
+
+@pytest.mark.parametrize("way", ["receive", "renew", "newer"])
+def test_the_mark_falls_with_the_first_write_without_it(site: Site, way: str) -> None:
+    """Then this group is a home of the blob."""
+    stray = site.received(evolve(LIVE, is_stray=True))
+    if way == "renew":
+        success_of(site.store.renew(evolve(stray, is_stray=False)))
+    else:
+        site.received(evolve(LIVE, version=Version(6 if way == "newer" else 5)))
+    assert success_of(site.store.strays()) in ([], ())
+    assert not success_of(site.store.stat(ABC)).is_stray
+    assert site.fetched(ABC) == b"hello"
+
+
+def test_a_marked_write_does_not_make_a_stray_of_what_is_at_home(site: Site) -> None:
+    """Other members hold it as well, and must see that it was renewed."""
+    site.received(LIVE)
+    site.received(evolve(LIVE, version=Version(6), is_stray=True))
+    site.removed(ABC, 7, is_stray=True)
+    assert success_of(site.store.strays()) in ([], ())
+    assert site.entries() == [Entry.tombstone(ABC, Version(7))]
+
+
+def test_a_tombstone_can_be_a_stray(site: Site) -> None:
+    """It waits to be carried home, and does not grow old."""
+    stray = site.removed(ABC, 7, is_stray=True)
+    site.moment.time += AGE + 1
+    assert success_of(site.store.strays()) == [stray]
+    assert success_of(site.store.old_tombstones()) in ([], ())
+    assert success_of(site.store.drop_tombstones([(ABC, Version(7))])) == 0
+    site.removed(ABC, 7)
+    assert success_of(site.store.strays()) in ([], ())
+    assert site.entries() == [Entry.tombstone(ABC, Version(7))]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_stray_that_was_carried_home_is_forgotten(site: Site, size: int) -> None:
+    """Without a trace: it lives elsewhere."""
+    site.received(evolve(LIVE, is_stray=True), payload_of(size))
+    success_of(site.store.forget(ABC, Version(4)))
+    assert site.fetched(ABC) == payload_of(size)
+    success_of(site.store.forget(ABC, Version(5)))
+    assert isinstance(failure_of(site.store.fetch(ABC)), BlobNotFound)
+    assert success_of(site.store.strays()) in ([], ())
+    site.received(evolve(LIVE, version=Version(1)), payload_of(size + 1))
+
+
+def test_only_strays_are_forgotten(site: Site) -> None:
+    """What is at home here stays, and nothing is not an error."""
+    site.received(LIVE)
+    success_of(site.store.forget(ABC, Version(5)))
+    success_of(site.store.forget(BlobID("unknown"), Version(5)))
+    assert site.fetched(ABC) == b"hello"
+
+
+def test_strays_are_listed_in_pages(site: Site) -> None:
+    """Ascending, each once."""
+    for name in ("c", "a", "d", "b"):
+        site.received(Entry(id=BlobID(name), version=Version(1), is_stray=True))
+    site.removed(BlobID("d"), 2, is_stray=True)
+    first = success_of(site.store.strays(limit=3))
+    assert [entry.id for entry in first] == ["a", "b", "c"]
+    assert success_of(site.store.strays("c")) == [evolve(Entry.tombstone(BlobID("d"), Version(2)), is_stray=True)]
+
+
+# Old tombstones
+
+
+def test_a_tombstone_grows_old_by_the_clock_of_its_store(site: Site) -> None:
+    """Not by its version: that may be from any clock."""
+    site.removed(ABC, 1)
+    site.moment.time += AGE
+    assert success_of(site.store.old_tombstones()) in ([], ())
+    assert success_of(site.store.drop_tombstones([(ABC, Version(1))])) == 0
+    site.moment.time += 1
+    assert success_of(site.store.old_tombstones()) == [Entry.tombstone(ABC, Version(1))]
+    assert success_of(site.store.drop_tombstones([(ABC, Version(1))])) == 1
+    assert site.store.status().deleted == 0
+
+
+def test_only_the_tombstones_that_are_meant_are_dropped(site: Site) -> None:
+    """One that was replaced since, or lives again, stays."""
+    for name in ("a", "b", "c", "d"):
+        site.removed(BlobID(name), 1)
+    site.received(Entry(id=BlobID("b"), version=Version(2)))
+    site.moment.time += AGE + 1
+    site.removed(BlobID("c"), 2)
+    named = [(BlobID(name), Version(1)) for name in ("a", "b", "c", "unknown")]
+    assert success_of(site.store.drop_tombstones(named)) == 1
+    assert sorted((entry.id, entry.version) for entry in site.entries()) == [("b", 2), ("c", 2), ("d", 1)]
+    assert site.fetched(BlobID("b")) == b"hello"
+
+
+def test_a_newer_tombstone_is_young_again(site: Site) -> None:
+    """Its age counts from when it was taken; the same again does not make it younger."""
+    site.removed(ABC, 1)
+    site.moment.time += AGE + 1
+    site.removed(ABC, 1)
+    assert len(success_of(site.store.old_tombstones())) == 1
+    site.removed(ABC, 2)
+    assert success_of(site.store.old_tombstones()) in ([], ())
+
+
+def test_old_tombstones_are_listed_in_pages(site: Site) -> None:
+    """Ascending, those that are old and no others."""
+    for name in ("c", "a", "b"):
+        site.removed(BlobID(name), 1)
+    site.moment.time += AGE + 1
+    site.removed(BlobID("bb"), 1)
+    assert [entry.id for entry in success_of(site.store.old_tombstones(limit=2))] == ["a", "b"]
+    assert [entry.id for entry in success_of(site.store.old_tombstones("b"))] == ["c"]
+
+
+def test_many_tombstones_are_dropped_at_once(site: Site) -> None:
+    """More than one change takes."""
+    named = [(BlobID(f"n{number}"), Version(1)) for number in range(150)]
+    for name, version in named:
+        site.removed(name, version)
+    site.moment.time += AGE + 1
+    assert success_of(site.store.drop_tombstones(named)) == 150
+    assert site.entries() == []
+
+
+# Rounds and groups
+
+
+def test_the_number_of_a_round_never_falls(site: Site) -> None:
+    """Two replicators may end their rounds in any order."""
+    assert (site.store.round, site.store.group) == (0, None)
+    for number, held in ((3, 3), (2, 3), (4, 4)):
+        success_of(site.store.note_round(number, "first"))
+        summary = success_of(site.store.summary())
+        assert (site.store.round, site.store.group) == (summary.round, summary.group) == (held, "first")
+    status = site.store.status()
+    assert (status.round, status.group) == (4, "first")
+
+
+def test_a_store_of_another_group_is_refused_until_it_is_adopted(site: Site) -> None:
+    """A config that mixes up two members must not merge two groups; whoever means it says so."""
+    success_of(site.store.note_round(9, "first"))
+    error = failure_of(site.store.note_round(10, "second"))
+    assert isinstance(error, OtherGroup)
+    assert "first" in str(error)
+    assert (site.store.round, site.store.group) == (9, "first")
+    success_of(site.store.adopt("first"))
+    assert site.store.round == 9
+    success_of(site.store.adopt("second"))
+    assert (site.store.round, site.store.group) == (0, "second")
+    success_of(site.store.note_round(2, "second"))
+    assert site.store.round == 2
+
+
+@pytest.mark.parametrize(("number", "group"), [(-1, "first"), (2**63, "first"), (1, "")])
+def test_a_round_that_cannot_be_is_refused(site: Site, number: int, group: str) -> None:
+    """A number outside 63 bits, a group without a name."""
+    assert isinstance(failure_of(site.store.note_round(number, group)), BadInput)
+    assert site.store.group is None
+
+
+# Suspicion
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_sound_bytes_are_left_alone(site: Site, size: int) -> None:
+    """A reader may be wrong, or lie."""
+    held = site.received(LIVE, payload_of(size))
+    success_of(site.store.suspect(ABC))
+    assert success_of(site.store.stat(ABC)) == held
+
+
+def test_what_is_not_there_is_not_suspected(site: Site) -> None:
+    """Unknown, deleted, or known to be damaged."""
+    success_of(site.store.suspect(ABC))
+    site.removed(ABC, 1)
+    success_of(site.store.suspect(ABC))
+    site.received(LIVE)
+    site.damage(ABC)
+    success_of(site.store.suspect(ABC))
+    assert site.store.status().damaged == 1
+
+
+# Expiry
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_an_expired_blob_is_not_found(site: Site, size: int) -> None:
+    """From that very second on, by the store's own clock; for replication nothing has changed."""
+    site.received(evolve(LIVE, expires=int(NOW) + 10), payload_of(size))
+    root = root_of(site)
+    site.moment.time = NOW + 9
+    assert site.fetched(ABC) == payload_of(size)
+    assert names_of(site) == ["abc"]
+    site.moment.time = NOW + 10
+    assert isinstance(failure_of(site.store.fetch(ABC)), BlobNotFound)
+    assert isinstance(failure_of(site.store.stat(ABC)), BlobNotFound)
+    assert names_of(site) == []
+    assert root_of(site) == root
+    assert [entry.is_live for entry in site.entries()] == [True]
+
+
+def test_an_expired_blob_that_is_damaged_is_not_found(site: Site) -> None:
+    """Whether its bytes are good is nobody's business any more."""
+    site.received(evolve(LIVE, expires=int(NOW) + 10))
+    site.damage(ABC)
+    assert isinstance(failure_of(site.store.fetch(ABC)), BlobDamaged)
+    site.moment.time = NOW + 10
+    assert isinstance(failure_of(site.store.fetch(ABC)), BlobNotFound)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_renewal_saves_what_expired(site: Site, size: int) -> None:
+    """Its bytes are still there."""
+    expired = site.received(evolve(LIVE, expires=int(NOW) - 10), payload_of(size))
+    success_of(site.store.renew(evolve(expired, version=Version(6), expires=None)))
+    assert site.fetched(ABC) == payload_of(size)
+
+
+@pytest.mark.parametrize("is_stray", [False, True])
+def test_the_reaper_leaves_tombstones_of_the_same_version(site: Site, is_stray: bool) -> None:
+    """After the grace, and not before: then a wrong clock destroys nothing. A later upload lives."""
+    site.received(evolve(LIVE, expires=int(NOW), is_stray=is_stray))
+    site.received(Entry(id=BlobID("stays"), version=Version(5)))
+    site.moment.time = NOW + GRACE - 1
+    assert success_of(site.store.reap()) == 0
+    site.moment.time = NOW + GRACE
+    assert success_of(site.store.reap()) == 1
+    assert success_of(site.store.reap()) == 0
+    tombstone = evolve(Entry.tombstone(ABC, Version(5)), is_stray=is_stray)
+    assert success_of(site.store.strays() if is_stray else site.store.entries(bucket_of(ABC))) == [tombstone]
+    site.received(evolve(LIVE, version=Version(6)))
+    assert names_of(site) == ["abc", "stays"]
+
+
+def test_the_reaper_takes_no_more_than_it_was_told(site: Site) -> None:
+    """Those that expired first go first."""
+    for number in range(100):
+        site.received(Entry(id=BlobID(f"n{number}"), version=Version(1), expires=1000 - number))
+    assert success_of(site.store.reap(1)) == 1
+    assert [entry.id for entry in site.entries() if not entry.is_live] == ["n99"]
+    assert success_of(site.store.reap(90)) == 90
+    assert success_of(site.store.reap(90)) == 9
+
+
+def test_a_closed_store_is_not_compared(site: Site) -> None:
+    """Nothing is read or changed any more."""
+    store = site.store
+    success_of(store.close())
+    refused: list[Any] = [
+        store.remove(ABC, Version(1)),
+        store.reap(),
+        store.summary(),
+        store.digests(),
+        store.entries(0),
+        store.strays(),
+        store.renew(evolve(LIVE, sha256=sha256_of(5))),
+        store.forget(ABC, Version(1)),
+        store.old_tombstones(),
+        store.drop_tombstones([]),
+        store.note_round(1, "first"),
+        store.adopt("first"),
+        store.suspect(ABC),
+    ]
+    assert all(isinstance(failure_of(verb), Unavailable) for verb in refused)

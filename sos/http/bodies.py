@@ -35,6 +35,9 @@ async def pour(body: IBodyProducer, consumer: IConsumer) -> None:
 
 async def collect(body: IBodyProducer, limit: int) -> bytes:
     """Take a whole body into memory. Raises `BlobTooLarge`, and stops the body, once it passes `limit` bytes."""
+    if isinstance(body, BytesBody) and body.length <= limit:
+        body.stopProducing()
+        return b"".join(body.pieces)
     pieces: list[bytes] = []
     await take_pieces(body, limit, pieces.append)
     return b"".join(pieces)

@@ -23,6 +23,7 @@ from sos.http.connection import Outgoing, Stale
 from sos.http.deadlines import Deadlines
 from sos.http.dialer import Dialer
 from sos.http.origins import Connector, Origin
+from sos.http.outgoing import header_lines
 from sos.http.pool import Pool
 from sos.words.errors import BadInput
 from sos.words.interfaces import IBodySource
@@ -31,7 +32,6 @@ MOST_IDLE = 100
 """Idle connections kept to each origin: what an api under load has in flight to one member, with room to spare."""
 
 _TARGET = re.compile(rb"/[\x21-\x7e]*")
-_ENDS_A_LINE = re.compile(rb"[\r\n\0]")
 _HAS_BODY = (b"POST", b"PUT")
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -116,8 +116,10 @@ def _framing_of(method: bytes, outgoing: Outgoing) -> bytes:
 
 def _head_of(method: bytes, origin: Origin, path: bytes, headers: Headers, framing: bytes) -> bytes:
     """Write the head of a request. Raises `BadInput` for a path or a header that would end its line."""
-    lines = [b"%b: %b" % header for header in headers]
-    if _TARGET.fullmatch(path) is None or any(map(_ENDS_A_LINE.search, lines)):
+    try:
+        fields = header_lines(headers)
+    except ValueError:
+        fields = b"\0"
+    if _TARGET.fullmatch(path) is None or b"\0" in fields:
         raise BadInput("A path or a header of a request has characters that HTTP does not allow.")
-    fields = b"".join([line + b"\r\n" for line in lines])
     return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (method, path, origin.authority, fields, framing)

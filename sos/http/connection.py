@@ -21,7 +21,9 @@ from sos.http.answer import Answer, AnswerBody
 from sos.http.answer_reader import AnswerReader, AnswerRefused
 from sos.http.bodies import BytesBody
 from sos.http.deadlines import Deadlines, Watch
+from sos.http.departures import Departures
 from sos.http.origins import Origin
+from sos.http.outlet import Outlet, outlet_of
 from sos.http.sending import Sending
 from sos.words.errors import BlobTruncated, ServerUnavailable, SOSError
 from sos.words.interfaces import IBodySource
@@ -84,11 +86,16 @@ class Outgoing:
 class Connection(TwistedProtocol):
     """A connection to one origin, which serves one request at a time."""
 
-    def __init__(self, origin: Origin, clock: IReactorTime, deadlines: Deadlines, home: Home) -> None:
+    _outlet: Outlet
+
+    def __init__(
+        self, origin: Origin, clock: IReactorTime, deadlines: Deadlines, home: Home, departures: Departures
+    ) -> None:
         """Make a connection that is not yet made; `home` keeps it while it is idle."""
         self.origin = origin
         self._deadlines = deadlines
         self._home = home
+        self._departures = departures
         self._watch = Watch(clock, self._time_is_up)
         self._first_byte = deadlines.first_byte
         self._answering: Deferred[Answer] | None = None
@@ -98,6 +105,7 @@ class Connection(TwistedProtocol):
         self._has_heard = False
         self._is_reading = True
         self._is_dropped = False
+        self._is_clogged = False
 
     @property
     def is_usable(self) -> bool:
@@ -117,7 +125,7 @@ class Connection(TwistedProtocol):
         body = outgoing.take_body()
         if body is None:
             self._watch.begin(outgoing.first_byte)
-            self._transport.write(outgoing.head)
+            self._outlet.write(outgoing.head)
         else:
             self._watch.begin(self._deadlines.silence)
             self._sending = Sending(self._transport, outgoing.head, body, outgoing.length, self)
@@ -139,6 +147,7 @@ class Connection(TwistedProtocol):
     def connectionMade(self) -> None:
         """Send small requests at once, not when they have become large ones."""
         self._home.enter(self)
+        self._outlet = outlet_of(self.transport, self._departures, self._clog)
         set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
         if set_no_delay is not None:
             set_no_delay(True)
@@ -251,7 +260,7 @@ class Connection(TwistedProtocol):
         is_sent = sending is None or sending.is_finished
         if sending is not None and not is_sent:
             sending.stop()
-        if is_sent and reader.may_be_followed:
+        if is_sent and reader.may_be_followed and not self._is_clogged:
             self.resume()
             self._watch.begin(self._deadlines.idle)
             self._home.give_back(self)
@@ -263,6 +272,7 @@ class Connection(TwistedProtocol):
         self._is_dropped = True
         self._home.forget(self)
         self._watch.end()
+        self._outlet.forget()
         self._stop_sending()
 
     def _give_up(self) -> None:
@@ -295,6 +305,10 @@ class Connection(TwistedProtocol):
             answering.errback(failure)
         if body is not None:
             body.fail(failure)
+
+    def _clog(self) -> None:
+        """Serve no request after this one: a server that answers what it has not read whole is not to be trusted."""
+        self._is_clogged = True
 
     def _stop_sending(self) -> None:
         if self._sending is not None:

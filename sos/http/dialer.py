@@ -11,6 +11,7 @@ from twisted.internet.protocol import Factory
 
 from sos.http.connection import Connection, Home
 from sos.http.deadlines import Deadlines
+from sos.http.departures import Departures
 from sos.http.origins import Connector, Origin
 from sos.words.errors import ServerUnavailable
 
@@ -32,6 +33,7 @@ class Dialer:
         self._clock = clock
         self._deadlines = deadlines
         self._home = home
+        self._departures = Departures(clock)
         self._connecting: set[Deferred[Any]] = set()
         self._is_closed = False
 
@@ -39,7 +41,7 @@ class Dialer:
         """Connect to an origin. Raises `ServerUnavailable`."""
         if self._is_closed:
             raise ServerUnavailable(str(origin), _CLOSED)
-        factory = _Connections(lambda: Connection(origin, self._clock, self._deadlines, self._home))
+        factory = _Connections(lambda: self._make(origin))
         connecting: Deferred[Any] = self._endpoint_of(origin).connect(factory)
         self._connecting.add(connecting)
         deadline = self._clock.callLater(self._deadlines.connect, connecting.cancel)
@@ -57,6 +59,9 @@ class Dialer:
             if deadline.active():
                 deadline.cancel()
         return connection
+
+    def _make(self, origin: Origin) -> Connection:
+        return Connection(origin, self._clock, self._deadlines, self._home, self._departures)
 
     def close(self) -> None:
         """Make no more connections, and give up those under way."""

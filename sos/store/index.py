@@ -232,8 +232,8 @@ class Index:
         """Make the database smaller by some free pages, if it has many: small blobs would fill them again."""
         (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
         (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
-        if free * _SPARE > pages:
-            self._connection.execute(f"PRAGMA incremental_vacuum({most:d})").fetchall()
+        for _ in range(min(free, most) if free * _SPARE > pages else 0):
+            self._connection.execute("PRAGMA incremental_vacuum(1)")  # the module takes one step of it, whatever the number
 
     # Reading, within a transaction
 

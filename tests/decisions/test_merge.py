@@ -10,12 +10,13 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sos.decisions.merge import Decision, merge, rank
-from sos.words.blob import NO_METADATA, BlobID, Entry, Kind, Metadata, State, Version
+from sos.decisions.buckets import entry_digest
+from sos.decisions.merge import Decision, held_after, merge, rank
+from sos.words.blob import NO_METADATA, BlobID, Entry, Kind, Metadata, Version
 
 ONE, TWO = b"1" * 32, b"2" * 32
 LIVE = Entry(id=BlobID("abc"), version=Version(5), size=1, sha256=ONE)
-TOMBSTONE = Entry(id=BlobID("abc"), version=Version(5), state=State.DELETED)
+TOMBSTONE = Entry.tombstone(BlobID("abc"), Version(5))
 
 metadatas = st.sampled_from(
     [NO_METADATA, Metadata(((b"x-a", b"1"),)), Metadata(((b"x-a", b"2"),)), Metadata(((b"x-a1", b""),))]
@@ -35,25 +36,24 @@ def entries_of(sha256s: st.SearchStrategy[bytes]) -> st.SearchStrategy[Entry]:
         metadata=metadatas,
         expires=expiries,
     )
-    return live | st.builds(Entry, id=st.just(BlobID("abc")), version=versions, state=st.just(State.DELETED))
+    return live | st.builds(Entry.tombstone, st.just(BlobID("abc")), versions)
 
 
 agreeing = entries_of(st.just(ONE))
 """Entries that cannot conflict, for all live ones have the same bytes."""
 
 
-def held_after(arrivals: Iterable[Entry], current: Entry | None = None) -> Entry | None:
+def outcome_of(arrivals: Iterable[Entry], current: Entry | None = None) -> Entry | None:
     """Give what a store holds after entries came, one by one."""
     for incoming in arrivals:
-        if merge(current, incoming) is Decision.TAKE:
-            current = incoming
+        current = held_after(merge(current, incoming), current, incoming)
     return current
 
 
 @given(st.lists(agreeing, min_size=1, max_size=4))
 def test_order_does_not_matter(arrivals: list[Entry]) -> None:
     """Commutative and associative: every order of arrival ends in the same entry, the one of the highest rank."""
-    outcomes = {rank(held) for order in permutations(arrivals) if (held := held_after(order)) is not None}
+    outcomes = {rank(held) for order in permutations(arrivals) if (held := outcome_of(order)) is not None}
     assert outcomes == {max(map(rank, arrivals))}
 
 
@@ -61,14 +61,14 @@ def test_order_does_not_matter(arrivals: list[Entry]) -> None:
 def test_repeats_do_not_matter(arrivals: list[Entry], data: st.DataObject) -> None:
     """Idempotent: what was seen once may come again at any time."""
     repeats = data.draw(st.lists(st.sampled_from(arrivals), max_size=6))
-    assert held_after([*arrivals, *repeats]) == held_after(arrivals)
+    assert outcome_of([*arrivals, *repeats]) == outcome_of(arrivals)
 
 
 @given(st.lists(agreeing, max_size=4), st.lists(agreeing, max_size=4))
 def test_members_that_tell_each_other_agree(here: list[Entry], there: list[Entry]) -> None:
     """Two members that exchange what they hold then hold the same."""
-    one, other = held_after(here), held_after(there)
-    assert held_after([other] if other else [], one) == held_after([one] if one else [], other)
+    one, other = outcome_of(here), outcome_of(there)
+    assert outcome_of([other] if other else [], one) == outcome_of([one] if one else [], other)
 
 
 @given(entries_of(st.sampled_from([ONE, TWO])), entries_of(st.sampled_from([ONE, TWO])))
@@ -88,9 +88,57 @@ def test_what_is_held_never_falls(current: Entry, incoming: Entry) -> None:
 
 @given(agreeing, agreeing)
 def test_different_entries_have_different_ranks(one: Entry, other: Entry) -> None:
-    """No tie is left to the order of arrival."""
-    told = [(entry.version, entry.state, entry.metadata, entry.expires or 0) for entry in (one, other)]
-    assert (rank(one) == rank(other)) is (told[0] == told[1])
+    """No tie is left to the order of arrival; and what has one rank has one digest, or members would never be equal."""
+    assert (rank(one) == rank(other)) is (one == other) is (entry_digest(one) == entry_digest(other))
+
+
+@given(agreeing, agreeing)
+def test_an_expiry_turns_only_what_expired_into_a_tombstone(held: Entry, other: Entry) -> None:
+    """Its tombstone has the version that expired: it beats that one wherever it is, and nothing that is newer."""
+    expiry = Entry.tombstone(held.id, held.version)
+    ended = outcome_of([held, expiry, other])
+    assert ended == outcome_of([other, expiry, held]) == outcome_of([expiry, other])
+    assert ended == (other if other.version > held.version else expiry)
+
+
+@given(agreeing, agreeing)
+def test_good_bytes_heal_and_nothing_newer_is_lost(held: Entry, incoming: Entry) -> None:
+    """Healing brings back the bytes, and ends in the entry that two sound ones would have ended in."""
+    damaged = evolve(held, is_damaged=held.is_live)
+    outcome = outcome_of([incoming], damaged)
+    assert outcome is not None
+    sound = outcome_of([incoming], held)
+    assert evolve(outcome, is_damaged=False) == sound
+    assert outcome.is_damaged is (damaged.is_damaged and not incoming.is_live and incoming.version < held.version)
+
+
+@given(st.lists(st.tuples(agreeing, st.booleans()), min_size=1, max_size=5))
+def test_a_stray_mark_does_not_change_what_is_held(arrivals: list[tuple[Entry, bool]]) -> None:
+    """It says where an entry belongs, not what it is worth; one that was never unmarked is still a stray."""
+    marked = [evolve(entry, is_stray=is_stray) for entry, is_stray in arrivals]
+    outcome = outcome_of(marked)
+    assert outcome is not None
+    assert evolve(outcome, is_stray=False) == outcome_of(entry for entry, _ in arrivals)
+    if all(entry.is_stray for entry in marked):
+        assert outcome.is_stray
+    if not marked[0].is_stray:
+        assert not outcome.is_stray
+
+
+def test_a_refusal_leaves_the_very_entry_that_is_held() -> None:
+    """So whoever keeps it can see that nothing is to be written."""
+    for decision in (Decision.OLDER, Decision.CONFLICT, Decision.SAME):
+        assert held_after(decision, LIVE, evolve(LIVE, metadata=Metadata(((b"x-a", b"1"),)))) is LIVE
+
+
+def test_the_same_without_a_mark_takes_the_mark_away() -> None:
+    """And an older one does not: what is newer still has to be carried home."""
+    stray = evolve(LIVE, is_stray=True)
+    assert outcome_of([LIVE], stray) == LIVE
+    assert outcome_of([stray], LIVE) == LIVE
+    assert outcome_of([evolve(LIVE, version=Version(4))], stray) is stray
+    healed = held_after(Decision.HEAL, evolve(stray, is_damaged=True), evolve(LIVE, version=Version(4)))
+    assert healed == stray
 
 
 def test_what_is_new_is_taken() -> None:

@@ -51,7 +51,7 @@ def entry_of(shape: Any) -> Entry:
     fields = _object(shape)
     sha256 = fields.get("sha256")
     return Entry(
-        id=blob_id(_text(fields, "id").encode("utf-8")),
+        id=blob_id(_text(fields, "id").encode("utf-8", "surrogatepass")),
         version=version_of(fields.get("version")),
         state=_member(State, fields.get("state")),
         kind=_member(Kind, fields.get("kind")),
@@ -152,7 +152,7 @@ def tombstones_of(payload: bytes) -> list[tuple[BlobID, Version]]:
     rows = [_list(row) for row in _list(parsed(payload))]
     if len(rows) > MOST_TOMBSTONES or any(len(row) != 2 or not isinstance(row[0], str) for row in rows):
         raise BadInput(f"Tombstones are at most {MOST_TOMBSTONES} pairs of an ID and a version.")
-    return [(blob_id(row[0].encode("utf-8")), version_of(row[1])) for row in rows]
+    return [(blob_id(row[0].encode("utf-8", "surrogatepass")), version_of(row[1])) for row in rows]
 
 
 def count_json(count: int) -> bytes:

@@ -25,6 +25,7 @@ MOST_JSON = 256 * 1024
 MOST_ENTRIES = 1000
 """Entries in one answer, whatever was asked for."""
 
+_MOST_PARAMETERS = 16
 _AFTER = re.compile(r"[a-z0-9]{0,128}")
 
 
@@ -168,7 +169,10 @@ def _version_of(request: Request) -> Version:
 
 def _page_of(query: bytes) -> tuple[str, int]:
     """Read ``after`` and ``limit``. Raises `BadInput`."""
-    asked = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=16))
+    try:
+        asked = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MOST_PARAMETERS))
+    except ValueError:
+        raise BadInput(f"A query has at most {_MOST_PARAMETERS} parameters.") from None
     after = asked.get("after", "")
     if _AFTER.fullmatch(after) is None:
         raise BadInput("after is (the beginning of) an ID: at most 128 of a-z and 0-9.")

@@ -13,7 +13,15 @@ ROUTES: dict[Port, dict[bytes, frozenset[bytes]]] = {
         b"/alive": frozenset({b"GET", b"HEAD"}),
         b"/blobs": frozenset({b"GET", b"HEAD"}),
         b"/status": frozenset({b"GET", b"HEAD"}),
-        b"/blob/" + TEN_ID: frozenset({b"GET", b"HEAD", b"POST", b"PUT"}),
+        b"/blob/" + TEN_ID: frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE"}),
+        **dict.fromkeys(
+            (b"/sync", b"/sync/digests", b"/sync/digests/0", b"/sync/bucket/0", b"/sync/strays", b"/sync/tombstones"),
+            frozenset({b"GET"}),
+        ),
+        **dict.fromkeys(
+            (b"/sync/renew/a", b"/sync/forget/a", b"/sync/suspect/a", b"/sync/drop", b"/sync/round"),
+            frozenset({b"POST"}),
+        ),
     },
 }
 """Every path of every port that is one, and its methods. All else is 404."""
@@ -40,7 +48,6 @@ NO_ROUTES = (
     b"/blobs/",
     b"/alive/",
     b"/status/",
-    b"/sync",
     b"/sync/",
     b"/sync/bucket/4096",
     b"/metrics",

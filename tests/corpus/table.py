@@ -10,9 +10,10 @@ from tests.corpus.metadata import DESCRIBED
 from tests.corpus.partial import CONDITIONS, RANGES
 from tests.corpus.paths import ROUTED
 from tests.corpus.rows import Asked, Refused, Row
+from tests.corpus.sync import SYNC
 
 REFUSED: Sequence[Refused] = [*REFUSED_HEADS, *REFUSED_BODIES]
-ASKED: Sequence[Asked] = [*ROUTED, *DESCRIBED, *RANGES]
+ASKED: Sequence[Asked] = [*ROUTED, *DESCRIBED, *RANGES, *SYNC]
 ROWS: Sequence[Row] = [*REFUSED, *EXACT, *CUTS, *ASKED]
 """All but the pairs of conditions, which are many and alike."""
 

@@ -112,6 +112,7 @@ _spelled = lru_cache(maxsize=256)(bytes.title)
 _NUMBER = re.compile(rb"0|[1-9][0-9]{0,18}")
 _HEX_SHA256 = re.compile(rb"[0-9a-f]{64}")
 _KINDS = {kind.name.lower().encode(): kind for kind in Kind}
+_KIND_NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def blob_path(blob_id: BlobID) -> bytes:
@@ -327,7 +328,7 @@ def headers_of_metadata(metadata: Metadata) -> list[tuple[bytes, bytes]]:
 
 def internal_headers(entry: Entry) -> list[tuple[bytes, bytes]]:
     """Give the headers that tell our own servers what a client need not know of an entry."""
-    headers = [(b"X-Sos-Version", b"%d" % entry.version), (b"X-Sos-Kind", entry.kind.name.lower().encode())]
+    headers = [(b"X-Sos-Version", b"%d" % entry.version), (b"X-Sos-Kind", _KIND_NAMES[entry.kind])]
     if entry.sha256 is not None:
         headers.append((b"X-Sos-SHA256", entry.sha256.hex().encode()))
     if entry.expires is not None:

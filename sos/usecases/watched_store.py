@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
+from sos.http.bodies import BytesBody
 from sos.words.blob import BlobID, Entry, Kind, Span, Version
 from sos.words.errors import ServerUnavailable, SOSError
 from sos.words.interfaces import IRemoteReplica, OpenBlob, Received, Removed, StoreSummary
@@ -30,8 +31,10 @@ class WatchedStore:
         self._answered = answered
 
     async def fetch(self, blob_id: BlobID, span: Span | None = None) -> OpenBlob:
-        """See `IBlobFetcher`. The body is watched too, for a member can go away in the middle of it."""
+        """See `IBlobFetcher`. A body that is not all here is watched too: its member can go away in the middle of it."""
         opened = await self._watched(self._store.fetch(blob_id, span))
+        if isinstance(opened.body, BytesBody):
+            return opened
         return evolve(opened, body=_WatchedBody(opened.body, self._failed))
 
     async def stat(self, blob_id: BlobID) -> Entry:

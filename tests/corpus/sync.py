@@ -80,7 +80,7 @@ DELETES = [
     _asked("H44 forget without a version", request(b"POST", b"/sync/forget/" + FRESH, b"Content-Length: 0"), 400),
     _asked(
         "H44 renew what is not here",
-        request(b"POST", b"/sync/renew/" + FRESH, b"X-Sos-Version: 1", b"Content-Length: 0"),
+        request(b"POST", b"/sync/renew/" + FRESH, *_RENEWED),
         404,
     ),
     *[

@@ -138,3 +138,17 @@ def endpoint_of(text: str) -> str:
 def can_be_shared(endpoint: str) -> bool:
     """Whether workers can listen on the socket of an endpoint string: whether it is known to open one, and how."""
     return _SHARED.fullmatch(endpoint) is not None
+
+
+def count_of(text: str) -> int:
+    """Read how many of something there are to be, at least one."""
+    if _COUNT.fullmatch(text) is None or not int(text):
+        raise BadInput(f"{text!r} is no number from 1 on.")
+    return int(text)
+
+
+def group_of(text: str) -> str:
+    """Read the name of a group."""
+    if not 0 < len(text) <= 255 or not text.isprintable():
+        raise BadInput(f"{text!r} is no name of a group: at most 255 printable characters.")
+    return text

@@ -23,7 +23,9 @@ from sos.decisions.topology import Server, Topology
 from sos.option_values import (
     can_be_shared,
     coerced,
+    count_of,
     endpoint_of,
+    group_of,
     header_value_of,
     host_of,
     one_of,
@@ -42,6 +44,7 @@ from sos.settings import (
     EVERYWHERE,
     LOOPBACK,
     MOST_UPLOAD,
+    TOMBSTONE_AGE,
     UPLOAD_PORT,
     AllSettings,
     ApiSettings,
@@ -59,12 +62,12 @@ ROLES = ("blob", "api", "all")
 HASHES = ("sha1", "sha256")
 
 _COMMON = frozenset({"role", "verbose"})
-_STORE = frozenset({"store", "must-exist", "reserve"})
-_BLOB = frozenset({"host", "port", "listen"})
+_STORE = frozenset({"store", "must-exist", "reserve", "tombstone-age"})
+_BLOB = frozenset({"host", "port", "listen", "adopt"})
 _MEMBERS = frozenset({"blob-server", "config", "dump"})
 _KEY = frozenset({"cluster-key-file"})
 _PORTS = frozenset({"api-host", "upload-port", "download-port", "upload-listen", "download-listen"})
-_API = _PORTS | {"replicate-every", "hash", "max-upload", "cache-control"}
+_API = _PORTS | {"replicate-every", "hash", "max-upload", "cache-control", "min-copies", "allow-delete"}
 _OF_ROLE = {
     "blob": _COMMON | _STORE | _BLOB | _KEY,
     "api": _COMMON | _MEMBERS | _API | _KEY | {"workers"},
@@ -168,6 +171,7 @@ class Options(MemberOptions):
 
     settings: Settings
     optFlags = [  # noqa: RUF012
+        ["allow-delete", None, "Let whoever may upload delete, too: DELETE /upload/ID."],
         ["must-exist", None, "Refuse to start where there is no store yet: an unmounted disk is not an empty one."],
         ["dump", None, "Show the blob servers and exit."],
     ]
@@ -182,6 +186,11 @@ class Options(MemberOptions):
         parameter("download-port", f"The port for downloads ({DOWNLOAD_PORT}).", port_of),
         parameter("upload-listen", "An endpoint string instead of --upload-port.", str),
         parameter("download-listen", "An endpoint string instead of --download-port.", str),
+        parameter("tombstone-age", "Seconds for which a deleted blob is remembered at least (604800, 7 days).", seconds_of),
+        parameter("adopt", "Make the store a member of this group, whatever group it belonged to.", group_of),
+        parameter(
+            "min-copies", "Durable copies that acknowledge an upload (2 in groups of 3 or more, else 1).", count_of
+        ),
         parameter("replicate-every", f"Seconds between rounds of replication ({DEFAULT_ROUND:.0f}); 0: none.", seconds_of),
         parameter("hash", "The digest that names objects, sha1 or sha256 (sha1); the same for all apis.", one_of(HASHES)),
         parameter("max-upload", "The size of the largest upload (64MiB, which is also the most).", upload_size_of),
@@ -240,6 +249,7 @@ class Options(MemberOptions):
             path=paths[0],
             listen=self._listen_address("listen", "port", BLOB_PORT, "host", LOOPBACK),
             stores=self._store_settings(),
+            adopt=self["adopt"],
             cluster_key=self.read_key(),
             verbose=bool(self["verbose"]),
         )
@@ -263,12 +273,26 @@ class Options(MemberOptions):
             hash_name=self.value("hash", "sha1"),
             max_upload=self.value("max-upload", MOST_UPLOAD),
             cache_control=self["cache-control"],
+            min_copies=self._min_copies(topology),
+            allow_delete=bool(self["allow-delete"]),
             cluster_key=self.read_key(),
             verbose=bool(self["verbose"]),
         )
 
     def _store_settings(self) -> StoreSettings:
-        return StoreSettings(must_exist=bool(self["must-exist"]), reserve=self.value("reserve", Reserve()))
+        return StoreSettings(
+            must_exist=bool(self["must-exist"]),
+            reserve=self.value("reserve", Reserve()),
+            tombstone_age=self.value("tombstone-age", TOMBSTONE_AGE),
+        )
+
+    def _min_copies(self, topology: Topology) -> int | None:
+        """Give the copies that an acknowledgement needs. Raises `BadConfig` where a group can never have so many."""
+        copies: int | None = self["min-copies"]
+        for group in topology.groups:
+            if copies is not None and copies > len(group.members):
+                raise BadConfig(f"--min-copies: group {group.name} has {len(group.members)} members, which is too few.")
+        return copies
 
     def _store_paths(self) -> tuple[Path, ...]:
         paths: tuple[Path, ...] = tuple(self["store"]) or (Path("data"),)

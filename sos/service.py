@@ -48,11 +48,12 @@ from sos.settings import (
 from sos.usecases.cluster import Cluster
 from sos.usecases.copies import Copies
 from sos.usecases.copying import Round
+from sos.usecases.deletes import Deletes
 from sos.usecases.downloads import Downloads
 from sos.usecases.replication import Replication, SilentReporter
 from sos.usecases.uploads import Uploads
 from sos.web.blobs import blob_server_root
-from sos.web.download import CACHE_CONTROL, download_root
+from sos.web.download import CACHE_CONTROL, CACHE_CONTROL_WITH_DELETES, download_root
 from sos.web.guards import ClusterGuard
 from sos.web.upload import upload_root
 from sos.words.errors import SOSError
@@ -61,6 +62,9 @@ from sos.words.versions import HybridClock
 
 MOST_OBJECT = 1 << 40
 """Bytes of one blob: 1 TiB (design, section 2)."""
+
+REAP_EVERY = 3600.0
+"""Seconds between rounds of the reaper: it tidies up what expired a day ago, so nobody waits for it."""
 
 PROBE_EVERY = 1.0
 """Seconds between looks at which resting members are due to be probed."""
@@ -106,8 +110,9 @@ class Daemon(Stack):
 def _blob_server(settings: BlobSettings, reactor: Any) -> Iterator[IService]:
     for warning in settings.warnings:
         _log.warn("{warning}", warning=warning)
-    disk = _disk(settings.path, settings.stores, reactor)
+    disk = _disk(settings.path, settings.stores, reactor, settings.adopt)
     yield disk
+    yield _reaper(disk, reactor)
     root = blob_server_root(disk.store, ClusterGuard(settings.cluster_key), time.time, installed_version())
     yield _port("blobs", settings.listen, root, MOST_OBJECT, reactor)
 
@@ -145,6 +150,7 @@ def _api_of_workers(settings: ApiSettings, options: Options, reactor: Any) -> It
 def _all_in_one(settings: AllSettings, reactor: Any) -> Iterator[IService]:
     disks = {server: _disk(path, settings.stores, reactor) for server, path in settings.path_of.items()}
     yield from disks.values()
+    yield from [_reaper(disk, reactor) for disk in disks.values()]
     cluster = _cluster(settings.api.topology, lambda server: disks[server].store, reactor)
     yield from _api(settings.api, cluster, reactor)
 
@@ -154,16 +160,30 @@ def _api(settings: ApiSettings, cluster: Cluster, reactor: Any) -> Iterable[ISer
     if settings.has_timers and settings.replicate_every:
         replication = Replication(cluster, SilentReporter())
         yield RoundTimer("replication", settings.replicate_every, replication.round, reactor)
-    copies = Copies(cluster, reactor)
+    copies = Copies(cluster, reactor, settings.min_copies)
+    deletes = Deletes(cluster, copies.needed_in, reactor) if settings.allow_delete else None
     uploads = Uploads(copies, lambda: hashlib.new(settings.hash_name), settings.max_upload)
-    yield _port("uploads", settings.upload, upload_root(uploads), settings.max_upload, reactor)
-    cache_control = CACHE_CONTROL if settings.cache_control is None else settings.cache_control
+    yield _port("uploads", settings.upload, upload_root(uploads, time.time, deletes), settings.max_upload, reactor)
+    usual = CACHE_CONTROL_WITH_DELETES if settings.allow_delete else CACHE_CONTROL
+    cache_control = usual if settings.cache_control is None else settings.cache_control
     downloads = download_root(Downloads(cluster, copies.needed_in, reactor), time.time, cache_control)
     yield _port("downloads", settings.download, downloads, settings.max_upload, reactor)
 
 
-def _disk(path: Path, settings: StoreSettings, reactor: Any) -> DiskService:
-    return DiskService(path, settings.reserve, settings.must_exist, time.time, reactor)
+def _disk(path: Path, settings: StoreSettings, reactor: Any, adopt: str | None = None) -> DiskService:
+    return DiskService(
+        path,
+        reserve=settings.reserve,
+        must_exist=settings.must_exist,
+        tombstone_age=settings.tombstone_age,
+        adopt=adopt,
+        wall=time.time,
+        reactor=reactor,
+    )
+
+
+def _reaper(disk: DiskService, reactor: Any) -> RoundTimer:
+    return RoundTimer("reaper", REAP_EVERY, disk.reap, reactor)
 
 
 def _port(what: str, address: ListenAddress, root: Resource, most: int, reactor: Any) -> ListeningService:

@@ -22,6 +22,9 @@ EVERYWHERE = "0.0.0.0"  # the api is what the outside world talks to; blob serve
 DEFAULT_ROUND = 60.0
 """Seconds between rounds of replication (design, section 6)."""
 
+TOMBSTONE_AGE = 7 * 86_400.0
+"""Seconds: a member that was away for longer than a week is set apart (design, section 6)."""
+
 MOST_UPLOAD = 64 * MIB
 """Bytes of one upload: it is held in memory until its digest, and so its home, is known."""
 
@@ -86,6 +89,8 @@ class StoreSettings:
 
     must_exist: bool = False
     reserve: Reserve = field(factory=Reserve)
+    tombstone_age: float = TOMBSTONE_AGE
+    """Seconds for which a deleted blob is remembered at least."""
 
 
 @frozen(kw_only=True)
@@ -95,6 +100,8 @@ class BlobSettings:
     path: Path
     listen: ListenAddress
     stores: StoreSettings = field(factory=StoreSettings)
+    adopt: str | None = None
+    """The group that the store is to be a member of, None where it stays what it is."""
     cluster_key: bytes | None = field(default=None, repr=False)
     verbose: bool = False
 
@@ -123,6 +130,10 @@ class ApiSettings:
     max_upload: int = MOST_UPLOAD
     cache_control: bytes | None = None
     """The value of every download's ``Cache-Control``, None for the usual one."""
+    min_copies: int | None = None
+    """Durable copies that an acknowledgement needs, None for what is usual for each group."""
+    allow_delete: bool = False
+    """Whether the upload port takes deletes."""
     cluster_key: bytes | None = field(default=None, repr=False)
     verbose: bool = False
     workers: int = 1

@@ -8,6 +8,7 @@ from pathlib import Path
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
+from twisted.logger import Logger
 
 from sos.services.threads import Threads
 from sos.store.disk import DiskStore
@@ -21,13 +22,25 @@ WRITING_THREADS = 4
 class DiskService(Service):
     """Opens a store when it starts, and closes it when it ends; whoever uses the store has ended by then."""
 
+    _log = Logger()
+
     def __init__(
-        self, path: Path, reserve: Reserve, must_exist: bool, wall: Callable[[], float], reactor: IReactorFromThreads
+        self,
+        path: Path,
+        *,
+        reserve: Reserve,
+        must_exist: bool,
+        tombstone_age: float,
+        adopt: str | None,
+        wall: Callable[[], float],
+        reactor: IReactorFromThreads,
     ) -> None:
-        """Keep the store in a directory; `wall` gives unix seconds."""
+        """Keep the store in a directory, and make it a member of the group `adopt`; `wall` gives unix seconds."""
         self._path = path
         self._reserve = reserve
         self._must_exist = must_exist
+        self._tombstone_age = tombstone_age
+        self._adopt = adopt
         self._wall = wall
         self._writing = Threads(reactor, WRITING_THREADS, f"writing {path}")
         self._committing = Threads(reactor, 1, f"committing {path}")
@@ -49,6 +62,7 @@ class DiskService(Service):
             wall=self._wall,
             reserve=self._reserve,
             must_exist=self._must_exist,
+            tombstone_age=self._tombstone_age,
         )
 
     def startService(self) -> None:
@@ -56,6 +70,18 @@ class DiskService(Service):
         super().startService()
         self._writing.startService()
         self._committing.startService()
+        if self._adopt is not None:
+            adopting = Deferred.fromCoroutine(self._adopted(self._adopt))
+            adopting.addErrback(lambda failure: self._log.failure("The store was not adopted", failure))
+
+    async def reap(self) -> None:
+        """Turn all that expired long enough ago into tombstones."""
+        while await self.store.reap():
+            pass
+
+    async def _adopted(self, group: str) -> None:
+        await self.store.adopt(group)
+        self._log.info("The store {path} is a member of group {group} now", path=str(self._path), group=group)
 
     def stopService(self) -> Deferred[None]:
         """Close the store, then end its threads."""

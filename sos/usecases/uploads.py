@@ -42,8 +42,8 @@ class Uploads:
         self._digest = digest
         self._most = most
 
-    async def upload(self, body: IBodyProducer, metadata: Metadata) -> Uploaded:
-        """Take an object to its end and store it.
+    async def upload(self, body: IBodyProducer, metadata: Metadata, expires: int | None = None) -> Uploaded:
+        """Take an object to its end and store it; `expires` is the unix time at which it is gone by itself.
 
         Raises `BlobTooLarge`, what the body fails with, and what `Copies.store` raises.
         """
@@ -55,6 +55,7 @@ class Uploads:
             size=source.size,
             sha256=arrival.sha256.digest(),
             metadata=metadata,
+            expires=expires,
         )
         tally = await self._copies.store(entry, source)
         return Uploaded(entry.id, source.size, tally.copies)

@@ -22,6 +22,9 @@ from sos.words.interfaces import OpenBlob
 CACHE_CONTROL = b"public, max-age=31536000, immutable"
 """For a year, which is as long as caches are asked to keep anything: content never changes under its ID."""
 
+CACHE_CONTROL_WITH_DELETES = b"public, max-age=3600"
+"""For an hour, where objects may be deleted: so long a cache may give out what is gone."""
+
 LONGEST_NAME = 200
 """Characters of a suggested file name: with an extension it still fits the 255 bytes of most file systems in ASCII."""
 
@@ -79,11 +82,17 @@ class _Object(Representation):
         """Give its metadata, what caches need, and what keeps it from running in a browser."""
         headers = wire.headers_of_metadata(entry.metadata)
         validators = self.validators(entry)
-        headers += [(b"ETag", validators.entity_tag), (b"Cache-Control", self._cache_control), *_INERT]
+        headers += [(b"ETag", validators.entity_tag), (b"Cache-Control", self._caching_of(entry)), *_INERT]
         if validators.modified is not None:
             headers.append((b"Last-Modified", wire.http_date(validators.modified)))
+        if entry.expires is not None:
+            headers.append((b"X-Delete-At", b"%d" % entry.expires))
         disposition = _disposition(entry, self._query)
         return [*headers, (b"Content-Disposition", disposition)] if disposition else headers
+
+    def _caching_of(self, entry: Entry) -> bytes:
+        """Say how long caches keep an object: one that expires not at all, for they would give it out after its end."""
+        return self._cache_control if entry.expires is None else b"no-store"
 
     def validators(self, entry: Entry) -> Validators:
         """Tag an object by its ID: content never changes under it."""

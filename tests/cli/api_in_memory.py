@@ -91,7 +91,7 @@ def uploads_to(store: IBlobStore, hash_name: str = "sha1", most: int = 10_000_00
     """Make the upload port of an api over one store."""
     cluster = cluster_of(one={"a": store})
     uploads = Uploads(Copies(cluster, Clock()), lambda: hashlib.new(hash_name), most)
-    return Front(upload_root(uploads), Clock(), lambda: NOW)
+    return Front(upload_root(uploads, lambda: NOW), Clock(), lambda: NOW)
 
 
 def downloads_from(store: IBlobStore) -> Front:

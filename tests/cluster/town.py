@@ -91,7 +91,7 @@ class Api:
             topology, self._store_for, Health(lambda: 0.5), town.clock, lambda servers: None, HybridClock(town.wall)
         )
         copies = Copies(self.cluster, town.clock, min_copies)
-        uploads = upload_root(Uploads(copies, hashlib.sha1, MOST_UPLOAD))
+        uploads = upload_root(Uploads(copies, hashlib.sha1, MOST_UPLOAD), town.wall)
         downloads = download_root(Downloads(self.cluster, copies.needed_in, town.clock), town.wall)
         self.uploads = Front(uploads, town.clock, town.wall)
         self.downloads = Front(downloads, town.clock, town.wall)

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from sos.http.bodies import collect
 from sos.usecases.copies import Copies
+from sos.usecases.deletes import Deletes
 from sos.usecases.uploads import Uploads
 from sos.web.upload import upload_root
 from sos.words.blob import BlobID
-from sos.words.errors import ServerUnavailable, StoreFull
+from sos.words.errors import BlobNotFound, ServerUnavailable, StoreFull
 from sos.words.interfaces import IBlobStore
-from tests.support import success_of
+from tests.support import failure_of, success_of
 from tests.usecases.cluster_of import Flaky, cluster_of, memory_store
-from tests.web.browser import Browser
+from tests.web.browser import NOW, Browser
 
 HELLO = BlobID(hashlib.sha1(b"hello").hexdigest())
 
 
 def browser_of(store: IBlobStore) -> Browser:
     """Make a client of an api over one store, which takes uploads of 1,000 bytes."""
-    return Browser(upload_root(Uploads(Copies(cluster_of(one={"a": store}), Clock()), hashlib.sha1, 1000)))
+    return Browser(upload_root(Uploads(Copies(cluster_of(one={"a": store}), Clock()), hashlib.sha1, 1000), lambda: NOW))
 
 
 class UploadTests(SynchronousTestCase):
@@ -107,7 +109,8 @@ class UploadTests(SynchronousTestCase):
         answer = self.browser.ask("GET", "/upload")
         self.assertEqual((answer.status, answer.headers["allow"]), (405, "POST"))
         self.assertEqual(self.browser.ask("PUT", "/upload").status, 405)
-        for path in ("/", "/upload/", "/upload/abc", "/uploads", "/fetch/abc", "/blobs", "/%75pload"):
+        self.assertEqual(self.browser.ask("DELETE", "/upload/abc").status, 405)
+        for path in ("/", "/upload/", "/uploads", "/fetch/abc", "/blobs", "/%75pload"):
             self.assertEqual(self.browser.ask("POST", path).status, 404, path)
 
     def test_a_fault_of_ours_is_500_without_a_word_of_what_it_was(self) -> None:
@@ -116,3 +119,66 @@ class UploadTests(SynchronousTestCase):
         self.assertEqual(answer.status, 500)
         self.assertNotIn(b"secret", answer.body)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_an_object_expires_when_its_uploader_says_so(self) -> None:
+        """After so many seconds, or at a moment; neither is kept as metadata."""
+        for headers in ({"X-Delete-After": "60"}, {"X-Delete-At": str(int(NOW) + 60)}):
+            self.assertEqual(self.browser.ask("POST", "/upload", headers, b"hello").status, 200)
+            entry = success_of(self.store.stat(HELLO))
+            self.assertEqual((entry.expires, entry.metadata.pairs), (int(NOW) + 60, ()))
+
+    def test_an_expiry_that_makes_no_sense_is_refused(self) -> None:
+        """Torture H57."""
+        for value in ("-1", "1e3", "\u0665", "1" + "0" * 30, "", "0"):
+            sent = {"X-Delete-After": value.encode().decode("latin-1")}
+            self.assertEqual(self.browser.ask("POST", "/upload", sent, b"hello").status, 400, value)
+        for sent in ({"X-Delete-At": str(int(NOW))}, {"X-Delete-At": "1"}, {"X-Delete-At": "9" * 13}):
+            self.assertEqual(self.browser.ask("POST", "/upload", sent, b"hello").status, 400)
+        both = {"X-Delete-After": "60", "X-Delete-At": str(int(NOW) + 60)}
+        self.assertEqual(self.browser.ask("POST", "/upload", both, b"hello").status, 400)
+        self.assertEqual(success_of(self.store.enumerate()), [])
+
+
+class DeleteTests(SynchronousTestCase):
+    """An api over two stores that takes deletes."""
+
+    def setUp(self) -> None:
+        """Store an object at both."""
+        self.stores = {"a": memory_store("a"), "b": memory_store("b")}
+        self.browser = self.browser_of(self.stores)
+        self.browser.ask("POST", "/upload", {}, b"hello")
+
+    def browser_of(self, members: Mapping[str, IBlobStore]) -> Browser:
+        """Make a client of an api over some members."""
+        cluster, clock_ = cluster_of(one=members), Clock()
+        copies = Copies(cluster, clock_)
+        uploads = Uploads(copies, hashlib.sha1, 1000)
+        return Browser(upload_root(uploads, lambda: NOW, Deletes(cluster, copies.needed_in, clock_)))
+
+    def test_a_delete_is_204_and_leaves_a_tombstone_at_every_member(self) -> None:
+        """A second one finds nothing."""
+        self.assertEqual(self.browser.ask("DELETE", f"/upload/{HELLO}").status, 204)
+        for store in self.stores.values():
+            self.assertIsInstance(failure_of(store.stat(HELLO)), BlobNotFound)
+            self.assertEqual(store.status().deleted, 1)
+        self.assertEqual(self.browser.ask("DELETE", f"/upload/{HELLO}").status, 404)
+
+    def test_a_delete_is_202_while_a_member_is_out_of_reach(self) -> None:
+        """Replication brings it the tombstone."""
+        down = Flaky(self.stores["b"], always=ServerUnavailable("http://b:3001", "refused"))
+        browser = self.browser_of({"a": self.stores["a"], "b": down})
+        self.assertEqual(browser.ask("DELETE", f"/upload/{HELLO}").status, 202)
+        self.assertIsInstance(failure_of(self.stores["a"].stat(HELLO)), BlobNotFound)
+
+    def test_an_object_that_is_uploaded_again_lives(self) -> None:
+        """The newest version wins."""
+        self.browser.ask("DELETE", f"/upload/{HELLO}")
+        self.assertEqual(self.browser.ask("POST", "/upload", {}, b"hello").json["copies"], 2)
+        for store in self.stores.values():
+            self.assertTrue(success_of(store.stat(HELLO)).is_live)
+
+    def test_what_is_no_id_or_not_there_is_said_so(self) -> None:
+        """400 and 404."""
+        self.assertEqual(self.browser.ask("DELETE", "/upload/ABC").status, 400)
+        self.assertEqual(self.browser.ask("DELETE", "/upload/abc").status, 404)
+        self.assertEqual(self.browser.ask("GET", f"/upload/{HELLO}").headers["allow"], "DELETE")

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from sos.decisions import placement
 from sos.decisions.health import Health
+from sos.decisions.rounds import Rounds
 from sos.decisions.topology import Group, Server, Topology
 from sos.usecases.concurrently import concurrently
 from sos.usecases.patience import within
@@ -53,7 +54,8 @@ class Cluster:
         self._now = clock.seconds
         self._shuffle = shuffle
         self.versions = versions
-        self._rounds: dict[Server, int] = {}
+        self._rounds = Rounds()
+        self._group_of: dict[Server, Group] = {}
         self._waiting: list[Deferred[None]] = []
         self._is_greeted = False
         self._stores: dict[Server, IBlobStore] = {}
@@ -68,6 +70,7 @@ class Cluster:
         """Take another topology; servers that stay keep their stores."""
         self._stores = {server: self._stores.get(server) or self._store_for(server) for server in topology.servers}
         self._topology = topology
+        self._group_of = {server: group for group in topology.groups for server in group.members}
         self._is_greeted = False
 
     def store_of(self, server: Server) -> IBlobStore:
@@ -98,14 +101,16 @@ class Cluster:
             servers += members
         return self._health.rested_last(servers)
 
-    def _caught_up(self, group: Group) -> list[Server]:
-        """Give the members that may be read from: none that was away while others in reach completed a round.
+    def is_read_from(self, server: Server) -> bool:
+        """Whether what a member says counts: not while it has missed a round that others in reach have completed."""
+        group = self._group_of.get(server)
+        return group is None or server in self._caught_up(group)
 
-        Where nobody in reach is ahead everybody serves, so a site that was all off starts at once.
-        """
-        well = [server for server in group.members if not self._health.is_resting(server)]
-        newest = max((self._rounds.get(server, 0) for server in well), default=0)
-        return [server for server in group.members if self._rounds.get(server, newest) >= newest]
+    def _caught_up(self, group: Group) -> list[Server]:
+        """Give the members that may be read from: none that was away while others in reach completed a round."""
+        for server in self._rounds.behind:
+            self._hear_locally(server)
+        return self._rounds.readable(group, lambda server: not self._health.is_resting(server))
 
     def writers_of(self, group: Group, needed: int) -> list[Server]:
         """Give the members of a group that are written to: those that are well, or all where those are too few."""
@@ -133,6 +138,8 @@ class Cluster:
         try:
             await concurrently(self._greet_one(server) for server in self._topology.servers)
         finally:
+            for group in self._topology.groups:
+                self._rounds.compare(group)
             self._is_greeted = True
             waiting, self._waiting = self._waiting, []
             for one in waiting:
@@ -161,8 +168,9 @@ class Cluster:
 
     def heard(self, server: Server, clock: int | None, round_: int | None) -> None:
         """Note what a member's answer says of it."""
-        if round_ is not None:
-            self._rounds[server] = round_
+        group = self._group_of.get(server)
+        if round_ is not None and group is not None:
+            self._rounds.heard(server, group.name, round_)
         if clock is not None and clock > self.versions.last:
             try:
                 self.versions.observe(Version(clock))
@@ -188,8 +196,12 @@ class Cluster:
             self._health.answered(server)
 
     async def probe(self) -> None:
-        """Ask each member whose rest has ended for a sign of life, all at once: one that hangs must not keep the others."""
-        await concurrently(self._probe(server) for server in self._health.due(self._now()))
+        """Ask each member whose rest has ended for a sign of life, and each that has missed a round whether it still has.
+
+        All at once: one that hangs must not keep the others.
+        """
+        late = [server for server in self._rounds.behind if not self._health.is_resting(server)]
+        await concurrently(self._probe(server) for server in [*self._health.due(self._now()), *late])
 
     async def _probe(self, server: Server) -> None:
         probed = IProbed(self._stores.get(server), None)

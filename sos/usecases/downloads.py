@@ -108,10 +108,14 @@ class Downloads:
             may_hide(
                 self._needed_in(group),
                 len(group.members),
-                sum(isinstance(errors.get(member), BlobNotFound) for member in group.members),
+                sum(self._denies(member, errors) for member in group.members),
             )
             for group in self._cluster.topology.groups
         )
+
+    def _denies(self, member: Server, errors: Errors) -> bool:
+        """Whether a member has said no, and is not one that may lack what its peers hold."""
+        return isinstance(errors.get(member), BlobNotFound) and self._cluster.is_read_from(member)
 
     def _verdict(self, object_id: BlobID, errors: Errors) -> SOSError:
         """Say what the answers come to when none of them was good. A 404 is true, never made by a fault."""

@@ -1,0 +1,52 @@
+"""Rounds that members have completed: who has missed one may lack what its peers hold, and is not read from until the next.
+
+What is known of the members was heard at different times. So a number that one member has reached says nothing of what was
+heard of the others before: each is judged by its own next answer. Otherwise every round that somebody else runs would make
+all members but the first to be heard look as if they had missed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sos.decisions.topology import Group, Server
+
+
+class Rounds:
+    """Remembers the numbers that members were heard to have, and who was behind a peer when it was heard."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Server, int] = {}
+        self._newest: dict[str, int] = {}
+        self._behind: set[Server] = set()
+
+    @property
+    def behind(self) -> Sequence[Server]:
+        """Those that were behind when they were last heard: they are worth another question."""
+        return list(self._behind)
+
+    def heard(self, server: Server, group: str, number: int) -> None:
+        """Note the number of a member of a group, and judge that member by it."""
+        self._numbers[server] = number
+        newest = self._newest[group] = max(number, self._newest.get(group, 0))
+        if number < newest:
+            self._behind.add(server)
+        else:
+            self._behind.discard(server)
+
+    def compare(self, group: Group) -> None:
+        """Judge all members of a group, who were heard at about one time."""
+        for server in group.members:
+            number = self._numbers.get(server)
+            if number is not None:
+                self.heard(server, group.name, number)
+
+    def readable(self, group: Group, is_well: Callable[[Server], bool]) -> list[Server]:
+        """Give the members that may be read from: none that is behind, unless nobody who is well is ahead of it.
+
+        So a site that was all off starts at once.
+        """
+        if not self._behind:
+            return list(group.members)
+        ahead = max((self._numbers.get(server, 0) for server in group.members if is_well(server)), default=0)
+        return [server for server in group.members if server not in self._behind or self._numbers[server] >= ahead]

@@ -1,0 +1,107 @@
+"""Members that have missed rounds, are new, or have lost their disk: they are filled before anybody believes them."""
+
+from __future__ import annotations
+
+import pytest
+
+from sos.store.memory import MemoryStore
+from sos.words.versions import HybridClock
+from tests.cluster.town import Api, Member, Town
+from tests.support import success_of
+from tests.usecases.cluster_of import cluster_of, memory_store
+
+PAYLOADS = [b"%d" % number * 1000 for number in range(10)]
+
+
+def fetched(town: Town, payload: bytes, api: Api) -> int:
+    """Fetch through one of the apis, and give the status."""
+    return town.answer_to(town.fetch(payload, api=api)).status
+
+
+def replicated(town: Town, api: Api | None = None) -> None:
+    """Run a round."""
+    running = (api or town.api).replicate()
+    town.seconds_until(lambda: running.called)
+    success_of(running)
+
+
+def lose_disk(town: Town, name: str) -> None:
+    """Put an empty server in the place of a member, under its URL."""
+    line = town.members[name].line
+    fresh = Member(name, MemoryStore(f"fresh-{name}", HybridClock(town.wall)), town.network, town.clock, town.wall)
+    line.server = fresh.front
+    fresh.line = line
+    line.heal()
+    town.members[name] = fresh
+
+
+def test_rounds_that_another_api_runs_change_nothing(town: Town) -> None:
+    """It hears of them from one member first: the others are read from all the same, and a 404 is still true."""
+    for payload in PAYLOADS:
+        town.stored(payload)
+    other = town.add_api(town.api.cluster.topology)
+    for _ in range(3):
+        replicated(town)
+        assert fetched(town, PAYLOADS[0], other) == 200
+        assert fetched(town, b"unknown", other) == 404
+        assert len(other.cluster.readers_for("abc")) == 3  # type: ignore[arg-type]
+    town.members["a"].line.refuse()
+    assert fetched(town, PAYLOADS[0], other) == 200
+    assert fetched(town, b"unknown", other) == 404
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_member_that_lost_its_disk_denies_nothing_until_it_is_filled(town: Town, is_told: bool) -> None:
+    """One of the two that held an object is away, the other is empty now, and the third never had it: 503, not 404.
+
+    Even where the api learns only by that very answer that the disk was lost.
+    """
+    replicated(town)
+    town.members["a"].line.refuse()
+    assert town.stored(b"known") == 2
+    town.members["a"].line.heal()
+    town.pass_time(40)
+    lose_disk(town, "b")
+    if is_told:
+        town.pass_time(2)
+        assert town.fetched(b"unknown") == 404
+    town.members["c"].line.refuse()
+    assert town.fetched(b"known") == 503
+    town.members["c"].line.heal()
+    town.pass_time(40)
+    assert town.fetched(b"known") == 200
+    replicated(town)
+    town.pass_time(2)
+    assert town.holders(b"known") == "abc"
+    assert len(town.api.cluster.readers_for("abc")) == 3  # type: ignore[arg-type]
+    for line in town.lines("ac"):
+        line.refuse()
+    assert town.fetched(b"known") == 200
+
+
+def test_a_member_that_missed_rounds_is_read_from_after_the_next(town: Town) -> None:
+    """Whoever runs that round: the probe asks it whether it has caught up."""
+    other = town.add_api(town.api.cluster.topology)
+    town.members["a"].line.refuse()
+    for payload in PAYLOADS:
+        assert town.answer_to(town.upload(payload)).json["copies"] == 2
+    replicated(town)
+    town.members["a"].line.heal()
+    town.pass_time(40)
+    assert {town.fetched(payload) for payload in PAYLOADS} == {200}
+    assert [server.host for server in town.api.cluster.readers_for("abc")] == ["b", "c"]  # type: ignore[arg-type]
+    replicated(town, other)
+    town.pass_time(2)
+    assert [server.host for server in town.api.cluster.readers_for("abc")] == ["a", "b", "c"]  # type: ignore[arg-type]
+    assert {town.fetched(payload) for payload in PAYLOADS} == {200}
+
+
+def test_a_store_of_this_very_process_is_looked_at_instead() -> None:
+    """Nothing is sent to it and so nothing is heard of it: it is behind until a round has reached it, and no longer."""
+    stores = {name: memory_store(name) for name in "ab"}
+    cluster = cluster_of(one=stores)
+    success_of(stores["a"].note_round(3, "one"))
+    success_of(cluster.greeted())
+    assert [server.host for server in cluster.readers_for("abc")] == ["a"]  # type: ignore[arg-type]
+    success_of(stores["b"].note_round(3, "one"))
+    assert [server.host for server in cluster.readers_for("abc")] == ["a", "b"]  # type: ignore[arg-type]

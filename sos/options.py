@@ -188,9 +188,7 @@ class Options(MemberOptions):
         parameter("download-listen", "An endpoint string instead of --download-port.", str),
         parameter("tombstone-age", "Seconds for which a deleted blob is remembered at least (604800, 7 days).", seconds_of),
         parameter("adopt", "Make the store a member of this group, whatever group it belonged to.", group_of),
-        parameter(
-            "min-copies", "Durable copies that acknowledge an upload (2 in groups of 3 or more, else 1).", count_of
-        ),
+        parameter("min-copies", "Durable copies that acknowledge an upload (2 in groups of 3 or more, else 1).", count_of),
         parameter("replicate-every", f"Seconds between rounds of replication ({DEFAULT_ROUND:.0f}); 0: none.", seconds_of),
         parameter("hash", "The digest that names objects, sha1 or sha256 (sha1); the same for all apis.", one_of(HASHES)),
         parameter("max-upload", "The size of the largest upload (64MiB, which is also the most).", upload_size_of),

@@ -99,9 +99,7 @@ class Api:
         self.probing.startService()
 
     def _store_for(self, wanted: Server) -> RemoteReplica:
-        return RemoteReplica(
-            self.client, wanted.url, hear=lambda clock, round_: self.cluster.heard(wanted, clock, round_)
-        )
+        return RemoteReplica(self.client, wanted.url, hear=lambda clock, round_: self.cluster.heard(wanted, clock, round_))
 
     def replicate(self) -> Deferred[Round]:
         """Begin a round."""

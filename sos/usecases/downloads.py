@@ -9,12 +9,13 @@ from typing import TypeVar
 from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.web.iweb import IBodyProducer
 
 from sos.decisions.digests import Expected, expected_of
 from sos.decisions.tally import may_hide
 from sos.decisions.topology import Group, Server
 from sos.http.begun_body import begun
-from sos.http.bodies import BytesBody, collect
+from sos.http.bodies import BytesBody, take_pieces
 from sos.http.verified_body import VerifiedBody
 from sos.usecases.cluster import Cluster
 from sos.usecases.first_answer import GRACE, FirstAnswer, NoAnswer
@@ -27,6 +28,12 @@ VERIFIED_WHOLE = 4 * 1024 * 1024
 
 Errors = dict[Server, SOSError]
 T = TypeVar("T")
+
+Moved = Callable[[int], None]
+"""Is told of the bytes of an answer as they come."""
+
+Ask = Callable[[Server, Moved], Awaitable[T]]
+"""Asks one member."""
 
 
 class Downloads:
@@ -49,19 +56,19 @@ class Downloads:
         Raises `BlobNotFound` when no acknowledged copy can hide from the answers, `Unavailable` otherwise, and
         `RangeNotSatisfiable`.
         """
-        return await self._first(object_id, lambda server: self._open_at(server, object_id, span), _stop)
+        return await self._first(object_id, lambda server, moved: self._open_at(server, object_id, span, moved), _stop)
 
     async def stat(self, object_id: BlobID) -> Entry:
         """Give the entry of an object. Raises what `open` raises."""
 
-        async def ask(server: Server) -> Entry:
+        async def ask(server: Server, moved: Moved) -> Entry:
             return _of_object(await self._cluster.store_of(server).stat(object_id))
 
         return await self._first(object_id, ask, lambda entry: None)
 
     # One member
 
-    async def _open_at(self, server: Server, object_id: BlobID, span: Span | None) -> OpenBlob:
+    async def _open_at(self, server: Server, object_id: BlobID, span: Span | None, moved: Moved) -> OpenBlob:
         store = self._cluster.store_of(server)
         if span is not None and _is_long(await store.stat(object_id)):
             opened = await store.fetch(object_id, span)
@@ -70,18 +77,18 @@ class Downloads:
         opened = await store.fetch(object_id)
         _check_kind(opened)
         try:
-            return await self._verified(opened, span)
+            return await self._verified(opened, span, moved)
         except BlobDamaged:
             self._log.warn("{server} gave wrong bytes of {id}", server=server.url, id=object_id)
             raise
 
-    async def _verified(self, opened: OpenBlob, span: Span | None) -> OpenBlob:
+    async def _verified(self, opened: OpenBlob, span: Span | None, moved: Moved) -> OpenBlob:
         entry = opened.entry
         expected = expected_of(entry)
         if _is_long(entry):
             opened = evolve(opened, body=await begun(opened.body))  # until bytes come, the next member may be asked
             return opened if expected is None else evolve(opened, body=_verified_body(opened, expected))
-        payload = await collect(opened.body, VERIFIED_WHOLE)
+        payload = await _gathered(opened.body, moved)
         if expected is not None and hashlib.new(expected.name, payload).digest() != expected.digest:
             raise BlobDamaged(entry.id)
         if span is None:
@@ -92,11 +99,13 @@ class Downloads:
 
     # All members
 
-    async def _first(self, object_id: BlobID, ask: Callable[[Server], Awaitable[T]], discard: Callable[[T], None]) -> T:
+    async def _first(self, object_id: BlobID, ask: Ask[T], discard: Callable[[T], None]) -> T:
         await self._cluster.greeted()
         servers = self._cluster.readers_for(object_id)
         grace = 0.0 if any(map(self._cluster.is_resting, servers)) else GRACE
-        asking = FirstAnswer(ask, self._clock, self._cluster.failed, discard, self._is_absent, grace)
+        asking: FirstAnswer[T] = FirstAnswer(
+            lambda server: ask(server, asking.moved), self._clock, self._cluster.failed, discard, self._is_absent, grace
+        )
         try:
             return await asking.of(servers)
         except NoAnswer as no:
@@ -126,6 +135,18 @@ class Downloads:
         if self._is_absent(errors):
             return BlobNotFound(object_id)
         return Unavailable(f"Too few of the blob servers that may hold {object_id} can be asked, or have it undamaged, now.")
+
+
+async def _gathered(body: IBodyProducer, moved: Moved) -> bytes:
+    """Take a body into memory, and tell of each piece."""
+    pieces: list[bytes] = []
+
+    def take(piece: bytes) -> None:
+        pieces.append(piece)
+        moved(len(piece))
+
+    await take_pieces(body, VERIFIED_WHOLE, take)
+    return b"".join(pieces)
 
 
 def _is_long(entry: Entry) -> bool:

@@ -2,6 +2,9 @@
 
 The next member is asked as soon as one has failed, and also when none has answered for `IMPATIENCE`; whoever answers well
 first wins, and the others are let go. So a member that refuses costs a moment, and one that hangs costs two seconds.
+
+An answer that is coming in is not awaited by the clock but by its progress: under load, or over a slow line, the bytes of a
+large blob take longer than any patience, and asking others for them as well would make it worse.
 """
 
 from __future__ import annotations
@@ -21,6 +24,9 @@ IMPATIENCE = 2.0
 
 GRACE = 8.0
 """Seconds beyond that for silent members that were well before, when nobody is left to ask: a disk may have to spin up."""
+
+ENOUGH = 64 * 1024
+"""Bytes within `IMPATIENCE` that show an answer to be on its way; one that trickles is as good as silent (torture B10)."""
 
 T = TypeVar("T")
 
@@ -60,6 +66,7 @@ class FirstAnswer(Generic[T]):
         self._asked: dict[Server, Deferred[None]] = {}
         self._errors: dict[Server, SOSError] = {}
         self._timer: IDelayedCall | None = None
+        self._moved = 0
         self._winner: Deferred[T] = Deferred(lambda _: self._let_go())
 
     async def of(self, servers: Sequence[Server]) -> T:
@@ -67,6 +74,10 @@ class FirstAnswer(Generic[T]):
         self._waiting = list(servers)
         self._ask_next()
         return await self._winner
+
+    def moved(self, count: int) -> None:
+        """Note that so many bytes of an answer have come."""
+        self._moved += count
 
     def _ask_next(self) -> None:
         """Ask until somebody is being waited for, or nobody is left."""
@@ -79,12 +90,12 @@ class FirstAnswer(Generic[T]):
                 continue
             self._asked[server] = asking
             asking.addErrback(self._fail)
-            self._timer = self._clock.callLater(IMPATIENCE, self._lose_patience)
+            self._wait(IMPATIENCE, self._lose_patience)
             return
         if not self._asked:
             self._end_without()
         elif not self._winner.called:
-            self._timer = self._clock.callLater(IMPATIENCE + self._grace, self._end_without)
+            self._wait(IMPATIENCE + self._grace, self._lose_hope)
 
     async def _answer_of(self, server: Server) -> None:
         try:
@@ -106,15 +117,32 @@ class FirstAnswer(Generic[T]):
 
     def _lose_patience(self) -> None:
         """Ask the next member beside the silent ones; when nobody is left, they get a last grace."""
-        self._timer = None
+        if self._is_moving(self._lose_patience):
+            return
         for server in self._asked:
             self._silent(server)
         if self._waiting:
             self._ask_next()
         elif self._grace:
-            self._timer = self._clock.callLater(self._grace, self._end_without)
+            self._wait(self._grace, self._lose_hope)
         else:
             self._end_without()
+
+    def _lose_hope(self) -> None:
+        """Give up when nobody is left to ask, and nothing comes."""
+        if not self._is_moving(self._lose_hope):
+            self._end_without()
+
+    def _is_moving(self, look_again: Callable[[], None]) -> bool:
+        """Whether an answer is on its way; then have another look in a while."""
+        is_moving = self._moved >= ENOUGH
+        if is_moving:
+            self._wait(IMPATIENCE, look_again)
+        return is_moving
+
+    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
+        self._moved = 0
+        self._timer = self._clock.callLater(seconds, then)
 
     def _end_without(self) -> None:
         """Give up on a good answer."""

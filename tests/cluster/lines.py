@@ -54,6 +54,16 @@ class Gate:
         for end, data in waiting:
             end.deliver(data)
 
+    def let(self, count: int) -> None:
+        """Let so many of the bytes pass that wait."""
+        while self._waiting and count:
+            end, data = self._waiting.pop(0)
+            piece, rest = data[:count], data[count:]
+            if rest:
+                self._waiting.insert(0, (end, rest))
+            count -= len(piece)
+            self._pass(end, piece)
+
     def take(self, end: End, data: bytes) -> None:
         """Pass on what may pass."""
         if self.is_held:

@@ -6,7 +6,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from sos.decisions.topology import Server
-from sos.usecases.first_answer import GRACE, IMPATIENCE, FirstAnswer, NoAnswer
+from sos.usecases.first_answer import ENOUGH, GRACE, IMPATIENCE, FirstAnswer, NoAnswer
 from sos.words.errors import BlobNotFound, ServerUnavailable, SOSError
 from tests.support import failure_of, success_of
 from tests.usecases.cluster_of import server
@@ -28,7 +28,9 @@ class Members:
         def is_settled(errors: dict[Server, SOSError]) -> bool:
             return len(errors) >= denials_that_settle
 
-        asking = FirstAnswer(self._ask, self.clock, self.silent.append, self.discarded.append, is_settled, grace)
+        self.asking = asking = FirstAnswer(
+            self._ask, self.clock, self.silent.append, self.discarded.append, is_settled, grace
+        )
         self.running = Deferred.fromCoroutine(asking.of(servers))
 
     def _ask(self, server: Server) -> Deferred[str]:
@@ -92,6 +94,35 @@ def test_silent_members_are_given_up_when_nobody_is_left() -> None:
         assert set(error.errors) == {B}
         assert members.cancelled == [A]
         assert members.clock.getDelayedCalls() == []
+
+
+def test_an_answer_that_is_coming_in_is_waited_for_however_long_it_takes() -> None:
+    """Nobody else is asked and nobody is given up, whoever is left; when it stands still, patience is as short as ever."""
+    for servers in ((A, B), (A,)):
+        members = Members(*servers)
+        for _ in range(20):
+            members.asking.moved(ENOUGH)
+            members.clock.advance(IMPATIENCE)
+            assert (set(members.answers), members.silent, members.running.called) == ({A}, [], False)
+        members.asking.moved(ENOUGH - 1)
+        members.clock.advance(IMPATIENCE)
+        assert members.silent == [A]
+        assert set(members.answers) == set(servers)
+        assert members.running.called == (servers == (A,))
+        members.running.addErrback(lambda failure: None).cancel()
+
+
+def test_an_answer_that_is_coming_in_when_all_were_asked_is_not_given_up() -> None:
+    """The others have refused, and the last grace is over: there is still hope while it moves."""
+    members = Members(A, B, grace=GRACE)
+    members.clock.advance(IMPATIENCE)
+    members.answers[B].errback(DOWN)
+    for _ in range(10):
+        members.asking.moved(ENOUGH)
+        members.clock.advance(IMPATIENCE + GRACE)
+    members.answers[A].callback("hello")
+    assert success_of(members.running) == "hello"
+    assert members.clock.getDelayedCalls() == []
 
 
 def test_nobody_is_asked_once_the_answers_settle_it() -> None:

@@ -70,10 +70,11 @@ class Head:
 def checked_line(line: bytes, limits: Limits) -> list[bytes]:
     """Give method, target and version of a request line, which must have just these.
 
-    Raises `Refused`. The parser takes HTTP/0.9, HTTP/2.0, RTSP and ICE, and more than one space.
+    Raises `Refused`. The parser takes HTTP/0.9, HTTP/2.0, RTSP and ICE, and more than one space; and a bare LF behind the
+    target, as HTTP/0.9 had it: what follows, up to the line's end, it takes for a header.
     """
     parts = line.split(b" ")
-    if len(parts) != 3:
+    if len(parts) != 3 or b"\n" in line:
         raise Refused(400, "The request line is a method, a target and HTTP/1.1, with one space between them.")
     if parts[2] not in _VERSIONS:
         raise Refused(505, "This server speaks HTTP/1.1 and HTTP/1.0.")

@@ -7,18 +7,25 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
+from twisted.internet.task import Clock
 
 from sos.decisions.buckets import BUCKETS, EMPTY, PARTS, bucket_of, changed, part_digests, root_digest, takes_part
 from sos.http.bodies import collect
+from sos.http.client import Client
+from sos.http.front import Front
+from sos.remote_replica import RemoteReplica
 from sos.store.disk import DiskStore
 from sos.store.memory import MemoryStore
 from sos.store.opening import open_disk_store
 from sos.store.rows import COLUMNS, row_of
+from sos.web.blobs import blob_server_root
+from sos.web.guards import ClusterGuard
 from sos.words.blob import BlobID, Entry, Metadata, Version
-from sos.words.errors import BlobDamaged
+from sos.words.errors import Unavailable
 from sos.words.versions import HybridClock
 from tests.support import bytes_body, failure_of, immediately, success_of
+from tests.support_wire import memory_connector
 
 NOW = 1_700_000_000.0
 AGE = 1000.0
@@ -26,8 +33,9 @@ AGE = 1000.0
 GRACE = 500.0
 """Seconds for which an expired blob keeps its bytes."""
 
-Replica = DiskStore | MemoryStore
-"""Whatever has all verbs; a store at the far end of a connection may join them."""
+Local = DiskStore | MemoryStore
+Replica = Local | RemoteReplica
+"""Whatever has all verbs."""
 
 
 @define
@@ -43,9 +51,10 @@ class Moment:
 
 @frozen
 class Site:
-    """A store, and the hands that a test has in it."""
+    """A store, and the hands that a test has in it. `local` is what keeps the bytes: the store itself, or the far end."""
 
     store: Replica
+    local: Local
     moment: Moment
     harm: Callable[[BlobID], None]
     """Changes the bytes of a blob behind the store's back."""
@@ -67,7 +76,7 @@ class Site:
     def damage(self, blob_id: BlobID) -> None:
         """Harm the bytes of a blob, and have the store find it out."""
         self.harm(blob_id)
-        assert isinstance(failure_of(self.store.fetch(blob_id)), BlobDamaged)
+        assert isinstance(failure_of(self.store.fetch(blob_id)), Unavailable)
 
     def entries(self) -> list[Entry]:
         """Give all entries that are no strays, as the store lists them."""
@@ -83,7 +92,7 @@ class Site:
             counts["size"] += (entry.size or 0) * (_kind_of(entry) == "live")
             if takes_part(entry):
                 buckets[bucket_of(entry.id)] = changed(buckets[bucket_of(entry.id)], entry)
-        summary, status = success_of(self.store.summary()), self.store.status()
+        summary, status = success_of(self.store.summary()), self.local.status()
         assert [digest for part in range(PARTS) for digest in success_of(self.store.digests(part))] == buckets
         assert success_of(self.store.digests()) == part_digests(buckets)
         assert summary.root == root_digest(buckets)
@@ -91,7 +100,7 @@ class Site:
         assert [summary.live, summary.deleted, summary.damaged, summary.strays] == expected
         assert [status.blobs, status.deleted, status.damaged, status.strays] == expected
         assert status.size == counts["size"]
-        listed = sorted([*self.entries(), *success_of(self.store.strays())], key=lambda entry: entry.id)
+        listed = sorted([*self.entries(), *success_of(self.local.strays())], key=lambda entry: entry.id)
         assert listed == sorted(self.held(), key=lambda entry: entry.id)
 
 
@@ -105,7 +114,15 @@ def memory_site(path: Path) -> Site:
     """Make a store in memory."""
     moment = Moment()
     store = MemoryStore("00000000-memory", HybridClock(moment.wall), tombstone_age=AGE, expiry_grace=GRACE)
-    return Site(store, moment, store.damage, lambda: list(store._shelf.entries))
+    return Site(store, store, moment, store.damage, lambda: list(store._shelf.entries))
+
+
+def remote_site(path: Path) -> Site:
+    """Make a store in memory at the far end of a connection: client, front and resources are the real ones."""
+    far, clock = memory_site(path), Clock()
+    root = blob_server_root(far.local, ClusterGuard(None), far.moment.wall, "1.0")
+    network = memory_connector({"http://a:1": Front(root, clock, far.moment.wall)})
+    return evolve(far, store=RemoteReplica(Client(network, clock), "http://a:1"))
 
 
 def disk_site(path: Path) -> Site:
@@ -119,7 +136,7 @@ def disk_site(path: Path) -> Site:
         tombstone_age=AGE,
         expiry_grace=GRACE,
     )
-    return Site(store, moment, lambda blob_id: _harm(path, blob_id), lambda: held_in(path))
+    return Site(store, store, moment, lambda blob_id: _harm(path, blob_id), lambda: held_in(path))
 
 
 def held_in(path: Path) -> list[Entry]:
@@ -145,7 +162,7 @@ def _harm(path: Path, blob_id: BlobID) -> None:
         connection.close()
 
 
-SITES: list[Callable[[Path], Site]] = [memory_site, disk_site]
+SITES: list[Callable[[Path], Site]] = [memory_site, disk_site, remote_site]
 """One factory for each implementation of what replication needs."""
 
 

@@ -45,7 +45,7 @@ class Step:
             elif self.verb == "forget":
                 success_of(site.store.forget(entry.id, entry.version))
             else:
-                success_of(site.store.reap())
+                success_of(site.local.reap())
         except (BlobConflict, BlobNotFound, BlobDamaged):
             pass
 
@@ -97,7 +97,7 @@ def exchange(one: Site, other: Site, order: random.Random) -> None:
 def made(make: Callable[[Path], Site], stack: ExitStack) -> Site:
     """Make a store in a fresh directory."""
     site = make(Path(stack.enter_context(tempfile.TemporaryDirectory())) / "store")
-    stack.callback(lambda: success_of(site.store.close()))
+    stack.callback(lambda: success_of(site.local.close()))
     return site
 
 
@@ -123,7 +123,7 @@ def check_convergence(make: Callable[[Path], Site], history: list[Step], order: 
             step.take(sites[step.place])
             sites[step.place].check_books()
         for site in sites:
-            success_of(site.store.reap())  # an expired blob cannot be read, and so not be copied
+            success_of(site.local.reap())  # an expired blob cannot be read, and so not be copied
         for _ in range(3):
             exchange(sites[0], sites[1], order)
         for site in sites:

@@ -279,10 +279,11 @@ def test_a_renewal_is_merged(site: Site) -> None:
     assert isinstance(older, BlobConflict) and older.reason == BlobConflict.OLDER
 
 
-def test_a_manifest_is_not_renewed_into_other_bytes(site: Site) -> None:
+@pytest.mark.parametrize("size", SIZES)
+def test_a_manifest_is_not_renewed_into_other_bytes(site: Site, size: int) -> None:
     """The same object cut differently has other bytes: they are to be sent."""
-    site.received(LIVE, payload_of(5))
-    cut = evolve(LIVE, version=Version(6), kind=Kind.MANIFEST, sha256=sha256_of(6), size=6)
+    site.received(LIVE, payload_of(size))
+    cut = evolve(LIVE, version=Version(6), kind=Kind.MANIFEST, sha256=sha256_of(size + 1), size=size + 1)
     assert isinstance(failure_of(site.store.renew(cut)), BlobNotFound)
 
 

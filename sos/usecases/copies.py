@@ -60,9 +60,9 @@ class Copies:
             async def write(server: Server, versioned: Entry = versioned) -> Received:
                 return await self._cluster.store_of(server).receive(versioned, source.body())
 
-            tally = await GroupWrite(needed, self._clock, self._cluster.failed).run(
-                self._cluster.writers_of(group, needed), write
-            )
+            writers = self._cluster.writers_of(group, needed)
+            doubtful = frozenset(filter(self._cluster.is_resting, writers))
+            tally = await GroupWrite(needed, self._clock, self._cluster.failed).run(writers, write, doubtful)
             if tally.newest_held is None or tally.other_bytes is not None:
                 return tally
             self._versions.observe(Version(tally.newest_held))

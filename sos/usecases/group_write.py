@@ -2,11 +2,14 @@
 
 The answer waits for all members, but no longer than `STRAGGLE` after enough copies are durable. A member that is slower
 than that has `GIVE_UP` more to finish what it began; then its connection is dropped, and replication finishes it.
+
+Members that are known not to answer are written to only where the others are too few. They get `DOUBT`: they may be back,
+but not every upload must wait for a group that hangs, when another group can take it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -14,7 +17,7 @@ from twisted.python.failure import Failure
 
 from sos.decisions.tally import Copied, CopyTally, Outcome, Refused
 from sos.decisions.topology import Server
-from sos.words.errors import SOSError
+from sos.words.errors import ServerUnavailable, SOSError
 from sos.words.interfaces import Received
 
 STRAGGLE = 0.25
@@ -22,6 +25,9 @@ STRAGGLE = 0.25
 
 GIVE_UP = 2.0
 """Seconds that a slower member gets beyond that (design, section 7)."""
+
+DOUBT = 5.0
+"""Seconds for a member that has not answered before: its upload can go to another group, or be sent again."""
 
 Write = Callable[[Server], Awaitable[Received]]
 """Writes to one member. Raises an `SOSError` where the member does not take it."""
@@ -38,16 +44,19 @@ class GroupWrite:
         self._outcomes: list[Outcome] = []
         self._running: dict[Server, Deferred[None]] = {}
         self._timer: IDelayedCall | None = None
+        self._doubt: IDelayedCall | None = None
         self._decided: Deferred[None] = Deferred(lambda _: self._cancel())
 
-    async def run(self, servers: Sequence[Server], write: Write) -> CopyTally:
-        """Write to all servers, and give the tally at the moment that it is decided."""
+    async def run(self, servers: Sequence[Server], write: Write, doubtful: Collection[Server] = ()) -> CopyTally:
+        """Write to all servers, and give the tally at the moment that it is decided; `doubtful` ones have less time."""
         for server in servers:
             writing = Deferred.fromCoroutine(self._outcome_of(server, write))
             self._running[server] = writing
         for server, writing in list(self._running.items()):
             writing.addBoth(self._ended, server)
         if servers:
+            if doubtful and not self._decided.called:
+                self._doubt = self._clock.callLater(DOUBT, self._stop_hoping, doubtful)
             await self._decided
         return self._tally
 
@@ -72,6 +81,14 @@ class GroupWrite:
         elif self._timer is None and not self._decided.called and self._tally.is_met:
             self._timer = self._clock.callLater(STRAGGLE, self._stop_waiting)
 
+    def _stop_hoping(self, doubtful: Collection[Server]) -> None:
+        """Let go of those that were known not to answer, and still do not."""
+        for server, writing in list(self._running.items()):
+            if server in doubtful:
+                self._slow(server)
+                self._outcomes.append(Refused(server, ServerUnavailable(server.url, "it did not answer in time")))
+                writing.cancel()
+
     def _decide(self) -> None:
         self._stop_timer()
         if not self._decided.called:
@@ -84,6 +101,7 @@ class GroupWrite:
         self._cancel()
 
     def _stop_waiting(self) -> None:
+        self._stop_timer()
         self._timer = self._clock.callLater(GIVE_UP, self._give_up)
         self._decided.callback(None)
 
@@ -98,6 +116,7 @@ class GroupWrite:
             writing.cancel()
 
     def _stop_timer(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
+        for timer in (self._timer, self._doubt):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._timer = self._doubt = None

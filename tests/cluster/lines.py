@@ -30,7 +30,7 @@ class Gate:
         self.passed = 0
         self.passing_heads = 0
         """Messages of that kind that pass before the one whose bytes `break_after` counts."""
-        self._waiting: list[tuple[End, bytes]] = []
+        self._waiting: list[tuple[End, bytes | Failure]] = []
         self._left: int | None = None
         self._is_in_head = False
         self._having = b""
@@ -51,13 +51,25 @@ class Gate:
         """Let all pass again, first what was sent meanwhile: TCP sends it again."""
         self.is_held = False
         waiting, self._waiting = self._waiting, []
-        for end, data in waiting:
-            end.deliver(data)
+        for end, thing in waiting:
+            if isinstance(thing, Failure):
+                end.lose(thing)
+            else:
+                self._pass(end, thing)
+
+    def forget(self) -> None:
+        """Let all pass again, and lose what was sent meanwhile."""
+        self.is_held = False
+        waiting, self._waiting = self._waiting, []
+        for end, thing in waiting:
+            if isinstance(thing, Failure):
+                end.lose(thing)
 
     def let(self, count: int) -> None:
         """Let so many of the bytes pass that wait."""
-        while self._waiting and count:
+        while count and self._waiting and isinstance(self._waiting[0][1], bytes):
             end, data = self._waiting.pop(0)
+            assert isinstance(data, bytes)
             piece, rest = data[:count], data[count:]
             if rest:
                 self._waiting.insert(0, (end, rest))
@@ -72,6 +84,13 @@ class Gate:
             self._pass(end, data)
         else:
             self._take_counted(end, data, self._left)
+
+    def end(self, end: End, reason: Failure) -> None:
+        """Pass on that the other side has closed: a line that brings nothing does not bring this either."""
+        if self.is_held:
+            self._waiting.append((end, reason))
+        else:
+            end.lose(reason)
 
     def _take_counted(self, end: End, data: bytes, left: int) -> None:
         at = 0
@@ -127,9 +146,17 @@ class End:
         self._gate.take(self, data)
 
     def connectionLost(self, reason: Failure) -> None:
-        """Tell the protocol."""
-        self._is_lost = True
-        self._protocol.connectionLost(reason)
+        """Ask the gate, unless it is this side that has closed."""
+        if self.transport.disconnecting:
+            self.lose(reason)
+        else:
+            self._gate.end(self, reason)
+
+    def lose(self, reason: Failure) -> None:
+        """Tell the protocol that its connection is gone, once."""
+        if not self._is_lost:
+            self._is_lost = True
+            self._protocol.connectionLost(reason)
 
     def deliver(self, data: bytes) -> None:
         """Give bytes to the protocol, unless its connection is gone."""
@@ -182,6 +209,7 @@ class Line:
     def refuse(self) -> None:
         """Be killed: open connections break, and new ones are refused."""
         self._how = "refused"
+        self.to_member.is_held = self.to_api.is_held = False
         self._break()
 
     def drop(self) -> None:
@@ -231,6 +259,7 @@ class Line:
             end.abort()
 
     def _renewed(self, gate: Gate) -> Gate:
+        gate.forget()
         new = Gate()
         new.passed = gate.passed
         return new

@@ -9,10 +9,10 @@ import pytest
 from sos.decisions.health import LONGEST_REST
 from sos.http.deadlines import Deadlines
 from sos.usecases.first_answer import ENOUGH, GRACE, IMPATIENCE
-from sos.usecases.group_write import GIVE_UP, STRAGGLE
+from sos.usecases.group_write import DOUBT, GIVE_UP, STRAGGLE
 from tests.cluster.conftest import Builder
 from tests.cluster.lines import BLOB, Line
-from tests.cluster.town import STEP, Town
+from tests.cluster.town import STEP, Town, id_of
 
 SHORT = b"hello" * 20_000
 LONG = bytes(range(256)) * 20_000
@@ -70,6 +70,33 @@ def test_a_group_that_takes_no_connections_is_503_in_two_seconds(town: Town) -> 
     visitor = town.upload(SHORT)
     assert town.seconds_until(lambda: visitor.is_over) <= Deadlines().connect + STEP
     assert visitor.answer.status == 503
+
+
+def test_a_home_group_that_hangs_delays_only_the_first_upload(build: Builder) -> None:
+    """It is known then; uploads to it go to the other group after a few seconds, and home again when it is back."""
+    town = build(one="abc", two="def")
+    payloads = [b"%d" % number for number in range(40)]
+    payloads = [payload for payload in payloads if next(town.api.cluster.groups_for(id_of(payload))).name == "one"]
+    town.stored(payloads.pop())
+    for line in town.lines("abc"):
+        line.go_silent()
+    for patience in (SILENCE, DOUBT, DOUBT):
+        payload = payloads.pop()
+        visitor = town.upload(payload)
+        assert town.seconds_until(lambda asking=visitor: asking.is_over) <= patience + 2 * STEP  # type: ignore[misc]
+        assert visitor.answer.json["copies"] == 3
+        assert town.holders(payload) == "def"
+    for line in town.lines("def"):
+        line.go_silent()
+    town.answer_to(town.upload(payloads.pop()))
+    visitor = town.upload(payloads.pop())
+    assert town.seconds_until(lambda: visitor.is_over) <= 2 * DOUBT + 2 * STEP
+    assert visitor.answer.status == 503
+    for line in town.lines("abc"):
+        line.heal()
+    payload = payloads.pop()
+    assert town.stored(payload) == 3
+    assert town.holders(payload) == "abc"
 
 
 # Fetches

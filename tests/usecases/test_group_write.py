@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from sos.decisions.tally import CopyTally
 from sos.decisions.topology import Server
-from sos.usecases.group_write import GIVE_UP, STRAGGLE, GroupWrite
+from sos.usecases.group_write import DOUBT, GIVE_UP, STRAGGLE, GroupWrite
 from sos.words.blob import BlobID, Entry
 from sos.words.errors import BlobConflict, ServerUnavailable, StoreFull
 from sos.words.interfaces import Received
@@ -21,13 +23,13 @@ ENTRY = Entry(id=BlobID("abc"))
 class Members:
     """Members whose answers the test gives, one by one."""
 
-    def __init__(self, needed: int, *servers: Server) -> None:
+    def __init__(self, needed: int, *servers: Server, doubtful: Sequence[Server] = ()) -> None:
         self.clock = Clock()
         self.slow: list[Server] = []
         self.cancelled: list[Server] = []
         self.answers: dict[Server, Deferred[Received]] = {}
         self.write = GroupWrite(needed, self.clock, self.slow.append)
-        self.running = Deferred.fromCoroutine(self.write.run(servers, self._write))
+        self.running = Deferred.fromCoroutine(self.write.run(servers, self._write, doubtful))
 
     def _write(self, server: Server) -> Deferred[Received]:
         self.answers[server] = Deferred(lambda _: self.cancelled.append(server))
@@ -101,6 +103,33 @@ def test_without_enough_copies_all_are_waited_for() -> None:
     assert members.tally.copies == 1
     assert not members.tally.is_met
     assert not members.tally.is_full
+
+
+def test_members_that_did_not_answer_before_get_a_few_seconds() -> None:
+    """Then they are refusals, and the others are still waited for."""
+    members = Members(2, A, B, C, doubtful=[B, C])
+    members.clock.advance(DOUBT - 0.1)
+    members.take(B)
+    members.clock.advance(0.1)
+    assert members.cancelled == [C]
+    assert members.slow == [C]
+    assert not members.running.called
+    members.take(A)
+    assert members.tally.copies == 2
+    assert [type(error) for error in members.tally.errors] == [ServerUnavailable]
+    assert members.clock.getDelayedCalls() == []
+
+
+def test_nobody_is_let_go_twice() -> None:
+    """Neither behind an answer, nor when the straggling of a doubtful member ends first."""
+    members = Members(1, A, B, doubtful=[B])
+    members.take(A)
+    members.clock.advance(STRAGGLE)
+    assert members.running.called
+    members.clock.advance(GIVE_UP + DOUBT)
+    assert members.cancelled == [B]
+    assert members.slow == [B]
+    assert members.clock.getDelayedCalls() == []
 
 
 def test_one_store_under_two_urls_is_one_copy() -> None:

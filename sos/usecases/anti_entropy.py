@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from twisted.internet.defer import DeferredSemaphore
+
 from sos.decisions.buckets import BUCKETS_A_PART, unequal
-from sos.decisions.repair import Bury, by_id, repairs
+from sos.decisions.repair import Bury, Repair, by_id, repairs
 from sos.decisions.topology import Server
 from sos.usecases.cluster import Cluster
 from sos.usecases.concurrently import concurrently, for_each
@@ -21,25 +23,33 @@ from sos.words.interfaces import IDigested
 PAGE = 1000
 """Entries of a bucket read at a time: with a million blobs a bucket has 250."""
 
+PARTS_AT_ONCE = 8
+"""Parts whose buckets are compared at a time: an answer has 2 KiB."""
+
+BUCKETS_AT_ONCE = 16
+"""Buckets listed at a time: with few blobs in each it takes several to find work enough, with many it is memory."""
+
 
 class AntiEntropy:
     """Makes members equal whose stores have digests."""
 
     def __init__(self, cluster: Cluster, copier: Copier, at_once: int) -> None:
-        """Look into at most `at_once` buckets at a time."""
+        """Make at most `at_once` repairs at a time."""
         self._cluster = cluster
         self._copier = copier
         self._at_once = at_once
+        self._repairs = DeferredSemaphore(at_once)
 
     async def equalise(self, members: Sequence[Server]) -> None:
         """Find what differs between members, and repair it. A member that goes out of reach is left out from then on."""
-        for part in await self._unequal(members, None):
+        differing: list[int] = []
+
+        async def look_into(part: int) -> None:
             buckets = await self._unequal(members, part)
-            await for_each(
-                iter([part * BUCKETS_A_PART + bucket for bucket in buckets]),
-                lambda bucket: self._repair(members, bucket),
-                self._at_once,
-            )
+            differing.extend(part * BUCKETS_A_PART + bucket for bucket in buckets)
+
+        await for_each(iter(await self._unequal(members, None)), look_into, PARTS_AT_ONCE)
+        await for_each(iter(sorted(differing)), lambda bucket: self._repair(members, bucket), BUCKETS_AT_ONCE)
 
     async def _unequal(self, members: Sequence[Server], part: int | None) -> Sequence[int]:
         """Give the parts, or the buckets of a part, in which any two members differ."""
@@ -60,7 +70,12 @@ class AntiEntropy:
         answers = await concurrently(self._entries_of(server, bucket) for server in reached)
         held = {server: entries for server, entries in zip(reached, answers, strict=True) if entries is not None}
         found = [repair for _, holders in by_id(held) for repair in repairs(list(held), holders)]
-        for repair in sorted(found, key=lambda repair: not isinstance(repair, Bury)):  # what is gone must go first
+        for are_burials in (True, False):  # what is gone must go first
+            these = [repair for repair in found if isinstance(repair, Bury) is are_burials]
+            await for_each(iter(these), self._carry_out, min(self._at_once, len(these)))
+
+    async def _carry_out(self, repair: Repair[Server]) -> None:
+        async with self._repairs:
             await self._copier.carry_out(repair)
 
     async def _entries_of(self, server: Server, bucket: int) -> Sequence[Entry] | None:

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 
 from attrs import define, evolve, field
+from twisted.internet.defer import DeferredSemaphore
 from twisted.logger import Logger
+from twisted.web.iweb import IBodyProducer
 
 from sos.decisions.repair import AllDamaged, Bury, Copy, OtherBytes, Renew, Repair
 from sos.decisions.topology import Server
+from sos.http.bodies import PIECE, BytesBody, collect
 from sos.usecases.cluster import Cluster
 from sos.words.blob import BlobID, Entry
 from sos.words.errors import BlobConflict, BlobNotFound, SOSError, Unavailable
-from sos.words.interfaces import IRoundReporter
+from sos.words.interfaces import IRoundReporter, OpenBlob
+
+SMALL = PIECE
+"""Bytes up to which a blob is taken whole before it is sent on: what is in memory can go over a connection that is kept."""
+
+LARGE_AT_ONCE = 8
+"""Larger blobs on their way at a time, in all groups: enough to keep disks busy, few enough to stay behind users."""
 
 
 @define
@@ -48,6 +57,7 @@ class Copier:
         self._cluster = cluster
         self._reporter = reporter
         self._outcome = outcome
+        self._large = DeferredSemaphore(LARGE_AT_ONCE)
 
     def reached(self, servers: Iterable[Server]) -> list[Server]:
         """Give those of some members that have been in reach so far."""
@@ -91,18 +101,24 @@ class Copier:
         for source in repair.sources:
             if target in self._outcome.unreachable:
                 return False
-            if source not in self._outcome.unreachable and await self._copy(repair.entry, source, target):
+            if source not in self._outcome.unreachable and await self._copy_in_turn(repair.entry, source, target):
                 self._outcome.copied += 1
                 return True
         self._fail(target)
         return False
+
+    async def _copy_in_turn(self, entry: Entry, source: Server, target: Server) -> bool:
+        if entry.size is not None and entry.size <= SMALL:
+            return await self._copy(entry, source, target)
+        async with self._large:
+            return await self._copy(entry, source, target)
 
     async def _copy(self, entry: Entry, source: Server, target: Server) -> bool:
         self._reporter.copy_begins(entry.id, source.url, target.url)
         try:
             opened = await self._cluster.store_of(source).fetch(entry.id)
             incoming = opened.entry if entry.sha256 is None else evolve(entry, is_stray=False)
-            await self._cluster.store_of(target).receive(incoming, opened.body)
+            await self._cluster.store_of(target).receive(incoming, await _sendable(opened))
         except SOSError as error:
             self._log.warn(
                 "Blob {id} was not copied from {source} to {target}: {error}",
@@ -152,3 +168,11 @@ class Copier:
                 await self._cluster.store_of(server).enumerate(limit=1)
             except SOSError as gone:
                 self.leave_out(server, gone)
+
+
+async def _sendable(opened: OpenBlob) -> IBodyProducer:
+    """Give the body of a blob that was opened; of a small one its bytes, whole. Raises what the body fails with."""
+    size = opened.entry.size
+    if size is None or size > SMALL or isinstance(opened.body, BytesBody):
+        return opened.body
+    return BytesBody(await collect(opened.body, size))

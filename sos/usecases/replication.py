@@ -23,8 +23,8 @@ from sos.words.blob import BlobID
 from sos.words.errors import OtherGroup, SOSError, Unsupported
 from sos.words.interfaces import IRoundReporter, StoreSummary
 
-AT_ONCE = 8
-"""Copies under way at a time in a group: enough to keep the disks busy with small blobs, few enough to stay behind users."""
+AT_ONCE = 32
+"""Repairs under way at a time in a group: small blobs that come together share a commit, large ones have a limit."""
 
 PAGE = 1000
 """Names read from a member at a time."""

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from tests.corpus.rows import READABLE, TEN, TEN_ID, Asked, Behind, Port, get, request, shown
 
 ROUTES: dict[Port, dict[bytes, frozenset[bytes]]] = {
-    Port.UPLOAD: {b"/upload": frozenset({b"POST"})},
+    Port.UPLOAD: {
+        b"/upload": frozenset({b"POST"}),
+        b"/upload/" + TEN_ID: frozenset(),  # DELETE, where that is allowed
+    },
     Port.DOWNLOAD: {b"/fetch/" + TEN_ID: frozenset({b"GET", b"HEAD"})},
     Port.BLOB: {
         b"/alive": frozenset({b"GET", b"HEAD"}),
@@ -32,7 +35,6 @@ NO_ROUTES = (
     b"/",
     b"//",
     b"/upload/",
-    b"/upload/" + TEN_ID,
     b"/uploads",
     b"/UPLOAD",
     b"/%75pload",
@@ -77,7 +79,7 @@ def _every_method() -> Iterator[Asked]:
                 name = f"H50 {method.decode()} {path.decode()} at the {port.value} port"
                 kinds = {b"access-control-allow-origin": None}
                 yield Asked(
-                    name=name, port=port, data=_asked(method, path), statuses={405 if allowed else 404}, headers=kinds
+                    name=name, port=port, data=_asked(method, path), statuses={405 if path in routes else 404}, headers=kinds
                 )
 
 

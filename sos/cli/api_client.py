@@ -25,7 +25,7 @@ from sos.cli.network_faults import meaning_of
 from sos.cli.patience import Patience
 from sos.decisions import wire
 from sos.words.blob import BlobID, Metadata
-from sos.words.errors import BadInput, BlobTooLarge, DigestMismatch, ServerUnavailable, SOSError, Unavailable
+from sos.words.errors import BadInput, BlobTooLarge, DigestMismatch, ServerUnavailable, SOSError, Unavailable, Unsupported
 
 SILENCE = 60.0
 """Seconds without a byte in either direction after which an api is given up: as long as its own front waits for a client."""
@@ -83,6 +83,20 @@ class ApiClient:
         if response.code != 200:
             raise self._refusal(response, payload, None)
         return self._checked(measured, payload)
+
+    async def remove(self, object_id: BlobID) -> bool:
+        """Delete an object, and say whether every member knows of it already.
+
+        Raises `BlobNotFound`, `Unsupported` where the api lets nothing be deleted, `ServerUnavailable`, and what else it
+        refuses it with.
+        """
+        response = await self._ask("DELETE", self._url.child(wire.UPLOAD, object_id), Headers())
+        payload = await self._payload_of(response)
+        if response.code == 405:
+            raise Unsupported(f"{self._server} deletes nothing: an api does when it is started with --allow-delete.")
+        if response.code not in (202, 204):
+            raise self._refusal(response, payload, object_id)
+        return bool(response.code == 204)
 
     async def open(self, object_id: BlobID, start: int = 0) -> Download:
         """Ask for an object, or for what follows its first `start` bytes.

@@ -56,8 +56,10 @@ COMMANDS: Mapping[str, Command] = {
     "replicate": Command("Make the members of each group hold the same blobs, once, now.", replicate),
     "put": Command("Upload files, and print their IDs.", _in_its_module("put")),
     "get": Command("Download an object.", _in_its_module("get")),
+    "rm": Command("Delete objects.", _in_its_module("rm")),
     "ls": Command("List all objects.", _in_its_module("ls")),
     "stat": Command("Show what each blob server knows of an object.", _in_its_module("stat")),
+    "verify": Command("Show whether the members of each group hold the same.", _in_its_module("verify")),
     "status": Command("Show how the blob servers are.", _in_its_module("status")),
     "version": Command("Show the version.", version),
 }

@@ -11,17 +11,17 @@ from sos.decisions.topology import Server
 from sos.http.client import Client
 from sos.http.deadlines import Deadlines
 from sos.http.origins import tcp_connector
-from sos.remote import RemoteStore
+from sos.remote_replica import RemoteReplica
 
 DEADLINES = Deadlines(first_byte=10.0, silence=10.0)
 """A member that says nothing for so long is out of reach, to a person who waits for the answer."""
 
 
 @asynccontextmanager
-async def members_of(options: InspectionOptions, reactor: Any) -> AsyncIterator[Mapping[Server, RemoteStore]]:
+async def members_of(options: InspectionOptions, reactor: Any) -> AsyncIterator[Mapping[Server, RemoteReplica]]:
     """Reach the members that the options name, for as long as the context lasts."""
     client = Client(tcp_connector(reactor), reactor, DEADLINES)
     try:
-        yield {server: RemoteStore(client, server.url, options.cluster_key) for server in options.topology.servers}
+        yield {server: RemoteReplica(client, server.url, options.cluster_key) for server in options.topology.servers}
     finally:
         await client.close()

@@ -31,6 +31,10 @@ class Ages:
         """Tombstones taken before this time are old."""
         return self.wall() - self.tombstone_age
 
+    def since(self, moment: float | None) -> float | None:
+        """Give the seconds since a moment, none below 0 where the clock was set back; None where there was none yet."""
+        return None if moment is None else max(0.0, self.wall() - moment)
+
     @property
     def past_grace(self) -> float:
         """Blobs that expired at this time or before may go."""

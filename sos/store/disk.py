@@ -83,6 +83,7 @@ class DiskStore:
         self.clock = parts.clock
         self.round, self.group = parts.standing
         self._ages = parts.ages
+        self._round_noted_at: float | None = None
         self._listing = parts.listing
         self._release = parts.release
         self._commit_in_thread = parts.commit_in_thread
@@ -141,6 +142,7 @@ class DiskStore:
             strays=counts["strays"],
             round=self.round,
             group=self.group,
+            round_age=self._ages.since(self._round_noted_at),
         )
 
     def _read(self, read: Callable[..., T], *arguments: Any) -> T:
@@ -300,6 +302,7 @@ class DiskStore:
         self._check_open()
         check_round(number, group)
         self.round, self.group = await self._commits.submit(lambda index: replica.note_round(index, number, group))
+        self._round_noted_at = self._ages.wall()
 
     async def adopt(self, group: str) -> None:
         """Make the store a member of another group, at round 0."""

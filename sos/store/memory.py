@@ -73,6 +73,7 @@ class MemoryStore:
         self.clock = clock
         self.round = 0
         self.group: str | None = None
+        self._round_noted_at: float | None = None
         self._capacity = capacity
         self._ages = Ages(clock.now, tombstone_age, expiry_grace)
         self._shelf = Shelf()
@@ -138,6 +139,7 @@ class MemoryStore:
             strays=counts["strays"],
             round=self.round,
             group=self.group,
+            round_age=self._ages.since(self._round_noted_at),
         )
 
     async def close(self) -> None:
@@ -232,6 +234,7 @@ class MemoryStore:
         check_round(number, group)
         check_group(self.group, group)
         self.round, self.group = max(self.round, number), group
+        self._round_noted_at = self._ages.wall()
 
     async def adopt(self, group: str) -> None:
         """Make the store a member of another group, at round 0."""

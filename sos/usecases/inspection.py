@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sos.decisions import placement
+from sos.decisions.agreement import Agreement, GroupAgreement, Statement
 from sos.decisions.topology import Group, Server, Topology
 from sos.decisions.whereabouts import Knowledge, Whereabouts
 from sos.usecases.concurrently import concurrently
 from sos.words.blob import BlobID
-from sos.words.errors import BlobNotFound, Forbidden, ServerUnavailable, SOSError, Unauthorized
-from sos.words.interfaces import IBlobFetcher
+from sos.words.errors import BlobNotFound, Forbidden, ServerUnavailable, SOSError, Unauthorized, Unsupported
+from sos.words.interfaces import IBlobFetcher, IDigested
 
 
 async def whereabouts_of(object_id: BlobID, topology: Topology, stores: Mapping[Server, IBlobFetcher]) -> Whereabouts:
@@ -29,6 +30,23 @@ async def whereabouts_of(object_id: BlobID, topology: Topology, stores: Mapping[
 
     groups = placement.order(object_id, topology.groups)
     return Whereabouts(object_id, tuple(await concurrently(ask_all(group) for group in groups)))
+
+
+async def agreement_of(topology: Topology, stores: Mapping[Server, IDigested]) -> Agreement:
+    """Ask all members for one digest of all that they hold, side by side."""
+
+    async def ask(server: Server) -> Statement:
+        try:
+            return Statement(server, await stores[server].summary())
+        except Unsupported:
+            return Statement(server, why_unknown="it speaks the old contract, and keeps no digests")
+        except SOSError as error:
+            return Statement(server, why_unknown=why_of(error))
+
+    async def ask_all(group: Group) -> GroupAgreement:
+        return GroupAgreement(group, tuple(await concurrently(ask(server) for server in group.members)))
+
+    return Agreement(tuple(await concurrently(ask_all(group) for group in topology.groups)))
 
 
 def why_of(error: SOSError) -> str:

@@ -28,6 +28,12 @@ class StatusResource(AsyncResource):
             "free_bytes": status.free_bytes,
             "free_inodes": status.free_inodes,
             "read_only": status.is_read_only,
+            "deleted": status.deleted,
+            "damaged": status.damaged,
+            "strays": status.strays,
+            "round": status.round,
+            "group": status.group,
+            "replication_age": status.round_age,
         }
         respond_json(request, wire.json_bytes(shape))
 

@@ -136,7 +136,8 @@ class StoreStatus:
     """How a local store is: live blobs and their bytes, room for more, whether it takes writes, and what else it holds.
 
     `deleted` counts tombstones, `damaged` entries whose bytes are in quarantine, `strays` what waits to be carried home,
-    which is counted among the others as well. `round` and `group` are those of `ILocalStore`.
+    which is counted among the others as well. `round` and `group` are those of `ILocalStore`;
+    `round_age` is the number of seconds since a round was noted, None before the first one since the store was opened.
     """
 
     blobs: int
@@ -149,6 +150,7 @@ class StoreStatus:
     strays: int = 0
     round: int = 0
     group: str | None = None
+    round_age: float | None = None
 
 
 class ILocalStore(IBlobStore):

@@ -15,16 +15,18 @@ from sos.cli.ls import LsOptions, row_of
 from sos.cli.progress import BarOfProgress, NoProgress, progress_of_bytes, progress_of_objects
 from sos.cli.stat import StatOptions
 from sos.cli.status import StatusOptions, condition_of, print_table
+from sos.cli.verify import VerifyOptions
 from sos.decisions.condition import Condition, Verdict
 from sos.decisions.reconcile import Listed
 from sos.decisions.topology import Server, Topology
 from sos.http.client import Client
 from sos.http.front import Front
 from sos.remote import RemoteStore
-from sos.usecases.inspection import whereabouts_of
+from sos.remote_replica import RemoteReplica
+from sos.usecases.inspection import agreement_of, whereabouts_of
 from sos.web.blobs import blob_server_root
 from sos.web.guards import ClusterGuard
-from sos.words.blob import BlobID, Entry, Metadata
+from sos.words.blob import BlobID, Entry, Metadata, Version
 from tests.support import success_of
 from tests.support_wire import ScriptedServer, memory_connector
 from tests.usecases.cluster_of import NOW, memory_store, put
@@ -49,6 +51,7 @@ class OptionsTests(SynchronousTestCase):
             (LsOptions, ["abc", f"--blob-server={A}"]),
             (LsOptions, ["--prefix=A", f"--blob-server={A}"]),
             (StatusOptions, ["--config=/nonexistent"]),
+            (VerifyOptions, ["abc", f"--blob-server={A}"]),
             (StatusOptions, [f"--blob-server={A}", "--cluster-key-file=/nonexistent"]),
         ):
             options: InspectionOptions = kind()
@@ -60,7 +63,7 @@ class StatusTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Start them."""
-        self.fronts: dict[str, IProtocolFactory] = {server.url: self.front(server.url) for server in (A, B)}
+        self.fronts: dict[str, IProtocolFactory] = {A.url: self.front("a"), B.url: self.front("b")}
         self.client = Client(memory_connector(self.fronts), Clock())
 
     def front(self, uuid: str, key: bytes | None = None) -> Front:
@@ -79,7 +82,7 @@ class StatusTests(SynchronousTestCase):
         members = self.condition().groups[0].members
         assert members[0].report is not None
         self.assertEqual((members[0].report.blobs, members[0].report.size), (1, 5))
-        self.assertEqual((members[0].report.version, members[0].report.store), ("1.2.3", A.url))
+        self.assertEqual((members[0].report.version, members[0].report.store), ("1.2.3", "a"))
 
     def test_one_that_is_gone_is_named_with_the_reason(self) -> None:
         """In the table, and in the sentence."""
@@ -121,6 +124,39 @@ class StatusTests(SynchronousTestCase):
             server.last.feed(b"HTTP/1.1 200 x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
             member = self.successResultOf(asking).groups[0].members[0]
             self.assertFalse(member.is_up, body[:20])
+
+    def test_verify_compares_what_members_say(self) -> None:
+        """Equal, different, and out of reach."""
+        stores = {server: RemoteReplica(self.client, server.url) for server in (A, B)}
+        topology = Topology.of_servers((A, B))
+        self.assertTrue(success_of(agreement_of(topology, stores)).is_equal)
+        success_of(stores[B].remove(BlobID("abc"), Version(9)))
+        self.assertFalse(success_of(agreement_of(topology, stores)).is_equal)
+        del self.fronts[B.url]
+        stores[B] = RemoteReplica(Client(memory_connector(self.fronts), Clock()), B.url)
+        found = success_of(agreement_of(topology, stores))
+        self.assertIn(f"{B} cannot be compared: it refused the connection", next(found.lines))
+
+    def test_verify_names_members_without_digests(self) -> None:
+        """Servers of the old contract."""
+        server = ScriptedServer()
+        stores = {A: RemoteReplica(Client(server, Clock()), A.url)}
+        asking = Deferred.fromCoroutine(agreement_of(Topology.of_servers((A,)), stores))
+        server.last.feed(b"HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n")
+        self.assertIn("keeps no digests", next(self.successResultOf(asking).lines))
+
+    def test_status_shows_rounds_and_what_is_not_served(self) -> None:
+        """Also how long ago the last round was."""
+        store = RemoteReplica(self.client, A.url)
+        before = success_of(store.status())
+        assert before is not None
+        self.assertEqual((before["round"], before["group"], before["replication_age"]), (0, None, None))
+        success_of(store.note_round(3, "default"))
+        success_of(store.remove(BlobID("abc"), Version(9)))
+        after = success_of(store.status())
+        assert after is not None
+        self.assertEqual((after["round"], after["group"], after["replication_age"]), (3, "default", 0.0))
+        self.assertEqual((after["blobs"], after["deleted"], after["damaged"], after["strays"]), (0, 1, 0, 0))
 
     def test_stat_tells_absent_from_unknown(self) -> None:
         """A member that is down has not said no."""

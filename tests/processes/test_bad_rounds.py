@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 
-from tests.processes.group import start_trio
+from tests.processes.group import id_of, start_trio
 from tests.processes.harness import Household, ask
 
 MOST_STOP = 2.0
@@ -58,6 +58,7 @@ def test_the_timer_of_an_api_lives_through_bad_rounds(house: Household) -> None:
     assert trio.copies_of_upload(b"missed") == 2
     trio.api.when_it_says("goes on without")
     trio.restart(1)
-    while 1 not in trio.holders(b"missed"):
+    while ask("GET", trio.ports[1], f"/blob/{id_of(b'missed')}").status != 200:
         assert trio.fetch(b"missed").status == 200
+    assert trio.holders(b"missed") == [0, 1, 2]
     assert "Traceback" not in trio.api.output

@@ -95,7 +95,7 @@ def assert_all_is_there(trio: Trio, acknowledged: dict[str, bytes]) -> None:
         assert listed[name] >= 2
 
 
-@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("by", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.torture)])
 def test_a_rolling_restart_of_the_members_fails_no_fetch(house: Household, by: int) -> None:
     """Each upload is acknowledged or told to come again; each fetch of what was acknowledged comes, all the time."""
     trio = start_trio(house)

@@ -19,6 +19,9 @@ DOWNLOAD_PORT = 9992
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # the api is what the outside world talks to; blob servers keep to the loopback
 
+BACKLOG = 1024
+"""Connections that wait to be accepted: with Twisted's usual 50 a burst of clients waits a second for its next try."""
+
 DEFAULT_ROUND = 60.0
 """Seconds between rounds of replication (design, section 6)."""
 
@@ -57,7 +60,7 @@ class ListenAddress:
     def of_tcp(cls, host: str, port: int) -> ListenAddress:
         """Listen on a TCP port of one interface."""
         shown = f"[{host}]" if ":" in host else host
-        return cls(f"tcp:{port}:interface={quoteStringArgument(host)}", f"http://{shown}:{port}", host)
+        return cls(f"tcp:{port}:interface={quoteStringArgument(host)}:backlog={BACKLOG}", f"http://{shown}:{port}", host)
 
     @classmethod
     def of_endpoint(cls, endpoint: str) -> ListenAddress:

@@ -47,7 +47,7 @@ def test_a_blob_server_keeps_to_the_loopback_unless_told() -> None:
     """Its defaults are those of the contract."""
     settings = blob()
     assert settings.path == Path("data")
-    assert settings.listen.endpoint == "tcp:3001:interface=127.0.0.1"
+    assert settings.listen.endpoint == "tcp:3001:interface=127.0.0.1:backlog=1024"
     assert settings.listen.url("/") == "http://127.0.0.1:3001/"
     assert not settings.listen.is_open
     assert settings.warnings == ()
@@ -70,8 +70,8 @@ def test_an_embedded_one_keeps_to_the_loopback_unless_told() -> None:
     """Without a role it is an api and one store in one process."""
     settings = everything()
     assert settings.paths == (Path("data"),)
-    assert settings.api.upload.endpoint == "tcp:9991:interface=127.0.0.1"
-    assert settings.api.download.endpoint == "tcp:9992:interface=127.0.0.1"
+    assert settings.api.upload.endpoint == "tcp:9991:interface=127.0.0.1:backlog=1024"
+    assert settings.api.download.endpoint == "tcp:9992:interface=127.0.0.1:backlog=1024"
     assert everything("--api-host=0.0.0.0").api.upload.is_open
 
 
@@ -89,7 +89,7 @@ def test_options_of_a_blob_server() -> None:
     """One dash or two; a port of 0 is a port."""
     settings = blob("-store", "data1", "-port", "0", "--host=::1", "--must-exist", "-reserve=2.5%", "-v")
     assert settings.path == Path("data1")
-    assert settings.listen.endpoint == r"tcp:0:interface=\:\:1"
+    assert settings.listen.endpoint == r"tcp:0:interface=\:\:1:backlog=1024"
     assert settings.listen.url("/") == "http://[::1]:0/"
     assert not settings.listen.is_open
     assert settings.stores.must_exist and settings.verbose
@@ -149,7 +149,7 @@ def test_a_worker_has_the_options_of_its_parent_on_inherited_ports() -> None:
         assert isinstance(settings, ApiSettings)
         assert (settings.workers, settings.replicate_every, settings.has_timers) == (1, 7.0, number == 1)
         assert (settings.upload.inherited_as, settings.download.inherited_as) == (3, 4)
-        assert settings.download.endpoint == "tcp:9992:interface=0.0.0.0"
+        assert settings.download.endpoint == "tcp:9992:interface=0.0.0.0:backlog=1024"
     assert api().has_timers and api().upload.inherited_as is None
 
 

@@ -18,6 +18,9 @@ FIRST_REST = 1.0
 LONGEST_REST = 30.0
 """Seconds between the probes of a member that is gone for good: it is noticed within a minute when it is back."""
 
+MOST_DOUBLINGS = 16
+"""Far beyond the longest rest, and far below what a float can hold: a member may be gone for months."""
+
 
 @define
 class _Rest:
@@ -42,7 +45,7 @@ class Health:
         rest = self._rests.setdefault(server, _Rest(0, now))
         if now >= rest.until:
             rest.failures += 1
-            pause = min(FIRST_REST * 2 ** (rest.failures - 1), LONGEST_REST)
+            pause = min(FIRST_REST * 2 ** min(rest.failures - 1, MOST_DOUBLINGS), LONGEST_REST)
             rest.until = now + pause * (0.5 + self._chance())
 
     def answered(self, server: Server) -> None:

@@ -59,3 +59,13 @@ def test_jitter_is_half_of_the_rest_either_way(chance: float, failures: int) -> 
     rest = min(FIRST_REST * 2.0**failures, LONGEST_REST)
     assert health.due(begin + 0.499 * rest) == []
     assert health.due(begin + 1.501 * rest) == [A]
+
+
+def test_a_member_may_be_gone_for_months() -> None:
+    """Its rest stays what it is: 2 to the power of some thousands is no number of seconds."""
+    health, now = healthy(), 0.0
+    for _ in range(5000):
+        health.failed(A, now)
+        now += LONGEST_REST
+    health.failed(A, now)
+    assert health.due(now + LONGEST_REST) == [A]

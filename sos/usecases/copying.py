@@ -40,6 +40,10 @@ class Round:
     behind: set[Server] = field(factory=set)
     """Members that a repair of this round did not reach: they have not completed it."""
     reported: set[BlobID] = field(factory=set)
+    dropped: int = 0
+    """Tombstones that nobody needs any more."""
+    old_contract: set[Server] = field(factory=set)
+    """Members that cannot hold a tombstone."""
 
     @property
     def is_complete(self) -> bool:

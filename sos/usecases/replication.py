@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from sos.decisions.topology import Group, Server
 from sos.usecases.anti_entropy import AntiEntropy
+from sos.usecases.clearance import Clearance
 from sos.usecases.cluster import Cluster
 from sos.usecases.concurrently import concurrently
 from sos.usecases.copying import Copier, Round
@@ -57,6 +58,7 @@ class Replication:
         self._reporter = reporter
         self._at_once = at_once
         self._page = page
+        self._clearance = Clearance(cluster, at_once)
 
     async def round(self) -> Round:
         """Run one round over all groups. A failure of one member or one blob is counted and logged, and ends nothing."""
@@ -67,8 +69,18 @@ class Replication:
             self._reporter.group_begins(group.name, [server.url for server in group.members])
             summaries |= await self._equalise(group, copier, outcome)
         await Homecoming(self._cluster, copier, self._page).of(summaries)
+        if outcome.is_complete and not outcome.behind:
+            await self._clear(summaries, outcome)
         self._tell(outcome)
         return outcome
+
+    async def _clear(self, summaries: Summaries, outcome: Round) -> None:
+        """Drop tombstones of groups in which all members can hold them, and do."""
+        for group in self._cluster.topology.groups:
+            members = [server for server in group.members if server in summaries]
+            has_some = members and all(summaries[server].deleted for server in members)
+            if has_some and outcome.old_contract.isdisjoint(group.members):
+                outcome.dropped += await self._clearance.of(group, members)
 
     async def _equalise(self, group: Group, copier: Copier, outcome: Round) -> Summaries:
         summaries, old = await self._ask(group, copier)
@@ -78,6 +90,7 @@ class Replication:
             listing = ListingPass(self._cluster, copier, self._at_once, self._page)
             await listing.equalise([*summaries, *old])
         await self._note(group, summaries, copier, outcome)
+        outcome.old_contract.update(old)
         return summaries
 
     async def _ask(self, group: Group, copier: Copier) -> tuple[Summaries, list[Server]]:
@@ -135,3 +148,5 @@ class Replication:
                 buried=outcome.buried,
                 failed=outcome.failed,
             )
+        if outcome.dropped:
+            self._log.info("Old tombstones dropped in this round: {dropped}", dropped=outcome.dropped)

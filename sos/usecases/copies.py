@@ -40,6 +40,7 @@ class Copies:
         Raises `BlobConflict` where a member holds other bytes under the ID, `StoreFull` where every group is full, and
         `NotEnoughCopies` where none can promise enough copies now.
         """
+        await self._cluster.greeted()  # so that what is written is newer than all that any member in reach has seen
         tallies = []
         for group in self._cluster.groups_for(entry.id):
             tally = await self._write(group, entry, source)

@@ -61,6 +61,7 @@ def test_a_member_that_lost_its_disk_denies_nothing_until_it_is_filled(town: Tow
     assert town.stored(b"known") == 2
     town.members["a"].line.heal()
     town.pass_time(40)
+    assert town.fetched(b"known") == 200
     lose_disk(town, "b")
     if is_told:
         town.pass_time(2)

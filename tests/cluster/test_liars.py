@@ -52,6 +52,7 @@ def acknowledgement(**changes: object) -> bytes:
 
 LIES = {
     "500": answer(500, b'{"error": "oh"}'),
+    "500 over an acknowledgement": answer(500, acknowledgement()),
     "507": answer(507, b'{"error": "full"}'),
     "404": answer(404),
     "409 without a reason": answer(409),

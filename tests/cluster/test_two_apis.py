@@ -169,6 +169,18 @@ def test_what_was_asked_later_wins_whatever_the_clocks(choices: list[int]) -> No
     assert entry.metadata.value(b"x-colour") == b"green"
 
 
+def test_a_first_upload_is_newer_than_all_that_a_member_in_reach_has_seen() -> None:
+    """Of any group: a tombstone that was left elsewhere, by an api whose clock is ahead, must not bury it later."""
+    stores = {name: memory_store(name) for name in "ab"}
+    cluster = cluster_of(one={"a": stores["a"]}, two={"b": stores["b"]})
+    home, other = cluster.groups_for(ID)
+    away = stores[other.members[0].host]
+    ahead = away.clock.tick() + (60_000 << 16)
+    success_of(away.receive(_newer(ahead), SOURCE.body()))
+    success_of(Copies(cluster, Clock()).store(entry_with(b"red"), SOURCE))
+    assert success_of(stores[home.members[0].host].stat(ID)).version > ahead
+
+
 def test_an_upload_that_is_refused_to_the_end_says_so() -> None:
     """Three times past a clock that jumps ahead each time, and then the client is asked to come again."""
     race = Race(0.0)

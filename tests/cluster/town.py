@@ -143,9 +143,13 @@ class Town:
         return self.members[name]
 
     def add_api(self, topology: Topology) -> Api:
-        """Build another api."""
-        self.apis.append(Api(self, topology, self._min_copies))
-        return self.apis[-1]
+        """Build another api, which has asked all members for their clocks."""
+        api = Api(self, topology, self._min_copies)
+        self.apis.append(api)
+        success_of(api.cluster.greeted())
+        for member in self.members.values():
+            member.line.heal()  # what it opened for that is no part of any test
+        return api
 
     def lines(self, names: str) -> list[Line]:
         """Give the lines to some members."""

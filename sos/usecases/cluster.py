@@ -25,6 +25,9 @@ from sos.words.versions import HybridClock
 GREETING = 2.0
 """Seconds that a member gets to answer the first question: as long as a silent one delays a read."""
 
+LATELY = 1.0
+"""Seconds for which what a member said of its round is believed: less than it takes to put an old copy of a store back."""
+
 Shuffle = Callable[[list[Any]], None]
 """Puts a list into an order of chance, in place: `random.shuffle`."""
 
@@ -58,6 +61,8 @@ class Cluster:
         self._group_of: dict[Server, Group] = {}
         self._waiting: list[Deferred[None]] = []
         self._is_greeted = False
+        self._heard_at: dict[Server, float] = {}
+        self._lately_until = 0.0
         self._stores: dict[Server, IBlobStore] = {}
         self.change(topology)
 
@@ -133,14 +138,38 @@ class Cluster:
             Deferred.fromCoroutine(self._greet()).addErrback(self._log_fault)
         await waiting
 
+    async def heard_lately(self) -> None:
+        """Wait until all members were heard lately, or do not answer; whoever reads asks for this.
+
+        Rounds are run by others, too: an api that heard nothing for a while would take the word of a member that was put
+        back from an old copy meanwhile. Under load it hears all members all the time, and this costs nothing.
+        """
+        if self._now() >= self._lately_until and not self._waiting:
+            self._look_for_old_news()
+        if not self._is_greeted:
+            await self.greeted()
+
+    def _look_for_old_news(self) -> None:
+        remote = [server for server, store in self._stores.items() if IProbed.providedBy(store)]
+        well = [server for server in remote if not self._health.is_resting(server)]
+        oldest = min((self._heard_at.get(server, -LATELY) for server in well), default=self._now())
+        self._lately_until = oldest + LATELY
+        if self._lately_until <= self._now():
+            self._is_greeted = False
+
     async def _greet(self) -> None:
-        """Ask all members, then let all go on who wait, even after a fault of ours."""
+        """Ask all members that are well, then let all go on who wait, even after a fault of ours.
+
+        Those that rest are heard when they answer again, before anything is read from them.
+        """
         try:
-            await concurrently(self._greet_one(server) for server in self._topology.servers)
+            well = [server for server in self._topology.servers if not self._health.is_resting(server)]
+            await concurrently(self._greet_one(server) for server in well)
         finally:
             for group in self._topology.groups:
                 self._rounds.compare(group)
             self._is_greeted = True
+            self._lately_until = self._now() + LATELY
             waiting, self._waiting = self._waiting, []
             for one in waiting:
                 if not one.called:  # its client may have left
@@ -168,6 +197,7 @@ class Cluster:
 
     def heard(self, server: Server, clock: int | None, round_: int | None) -> None:
         """Note what a member's answer says of it."""
+        self._heard_at[server] = self._now()
         group = self._group_of.get(server)
         if round_ is not None and group is not None:
             self._rounds.heard(server, group.name, round_)

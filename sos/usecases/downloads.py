@@ -100,12 +100,18 @@ class Downloads:
     # All members
 
     async def _first(self, object_id: BlobID, ask: Ask[T], discard: Callable[[T], None]) -> T:
-        await self._cluster.greeted()
+        await self._cluster.heard_lately()
         servers = self._cluster.readers_for(object_id)
         grace = 0.0 if any(map(self._cluster.is_resting, servers)) else GRACE
-        asking: FirstAnswer[T] = FirstAnswer(
-            lambda server: ask(server, asking.moved), self._clock, self._cluster.failed, discard, self._is_absent, grace
-        )
+
+        async def believed(server: Server) -> T:
+            answer = await ask(server, asking.moved)
+            if not self._cluster.is_read_from(server):  # its very answer may be the first to say so
+                discard(answer)
+                raise Unavailable(f"{server} has missed a round, and may hold what was deleted meanwhile.")
+            return answer
+
+        asking: FirstAnswer[T] = FirstAnswer(believed, self._clock, self._cluster.failed, discard, self._is_absent, grace)
         try:
             return await asking.of(servers)
         except NoAnswer as no:

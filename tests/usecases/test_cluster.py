@@ -7,7 +7,7 @@ from zope.interface import implementer
 
 from sos.decisions.health import Health
 from sos.decisions.topology import Server, Topology
-from sos.usecases.cluster import Cluster
+from sos.usecases.cluster import LATELY, Cluster
 from sos.usecases.watched_store import WatchedStore
 from sos.words.blob import BlobID
 from sos.words.errors import BlobNotFound, ServerUnavailable
@@ -128,3 +128,27 @@ def test_a_body_that_breaks_off_is_a_failure_of_its_member() -> None:
     remote.go_down()
     assert isinstance(failure_of(watched.fetch(ABC)), ServerUnavailable)
     assert failures == ["answered", "failed"]
+
+
+def test_who_reads_asks_all_members_again_after_a_while_of_silence() -> None:
+    """A round that somebody else ran, and an old copy put back meanwhile, would not be noticed otherwise."""
+    setup = Setup()
+    success_of(setup.cluster.heard_lately())
+    success_of(setup.cluster.heard_lately())
+    assert [remote.calls.count("alive") for remote in setup.remotes.values()] == [1, 1, 1]
+    setup.clock.advance(LATELY)
+    setup.cluster.failed(C)
+    success_of(setup.cluster.heard_lately())
+    assert [remote.calls.count("alive") for remote in setup.remotes.values()] == [2, 2, 1]
+
+
+def test_members_that_are_heard_all_the_time_are_not_asked() -> None:
+    """Under load their answers say how they are."""
+    setup = Setup()
+    success_of(setup.cluster.heard_lately())
+    for _ in range(20):
+        setup.clock.advance(LATELY / 2)
+        for member in (A, B, C):
+            setup.cluster.heard(member, None, 1)
+        success_of(setup.cluster.heard_lately())
+    assert [remote.calls.count("alive") for remote in setup.remotes.values()] == [1, 1, 1]

@@ -223,3 +223,25 @@ def test_a_chunk_is_no_object() -> None:
     downloads = downloads_of(cluster_of(one={"a": holder}))
     assert isinstance(failure_of(downloads.open(ABC)), BlobNotFound)
     assert isinstance(failure_of(downloads.stat(ABC)), BlobNotFound)
+
+
+def test_an_answer_that_shows_its_member_to_have_missed_a_round_is_not_believed() -> None:
+    """Torture F19: an old copy of it may have been put back a moment ago, with what was deleted since."""
+    stores = [memory_store(name) for name in "abc"]
+    put(stores[0], b"hello", "abc")
+
+    class Telling(Flaky):
+        """A member whose round is heard with its answer."""
+
+        async def fetch(self, blob_id: BlobID, span: Span | None = None) -> OpenBlob:
+            cluster.heard(server("a"), None, 1)
+            return await super().fetch(blob_id, span)
+
+    cluster = cluster_of(one={"a": Telling(stores[0]), "b": stores[1], "c": stores[2]})
+    for name in "abc":
+        cluster.heard(server(name), None, 1)
+    downloads = Downloads(cluster, usual_min_copies, Clock())
+    assert success_of(collect(success_of(downloads.open(ABC)).body, 5)) == b"hello"
+    for name in "bc":
+        cluster.heard(server(name), None, 2)
+    assert isinstance(failure_of(downloads.open(ABC)), BlobNotFound)

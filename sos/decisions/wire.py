@@ -199,8 +199,9 @@ def _sentence_of(payload: bytes) -> str:
     return "".join(filter(str.isprintable, sentence))[:_LONGEST_SENTENCE] if isinstance(sentence, str) else ""
 
 
+@lru_cache(maxsize=256)
 def http_date(seconds: int) -> bytes:
-    """Write unix seconds as HTTP has dates. Each answer has one, and the library's own way takes twice as long."""
+    """Write unix seconds as HTTP has dates. Each answer has one; the library's own way takes twice as long."""
     year, month, day, hour, minute, second, weekday, _, _ = time.gmtime(seconds)
     return b"%b, %02d %b %04d %02d:%02d:%02d GMT" % (
         _WEEKDAYS[weekday],

@@ -70,13 +70,14 @@ class PushedBody:
     A subclass gives the pieces, and closes what they come from.
     """
 
+    _consumer: IConsumer | None = None
+    _done: Deferred[None] | None = None
+    _is_paused = False
+    _is_pushing = False
+
     def __init__(self, length: int) -> None:
         """Make a body of `length` bytes."""
         self.length = length
-        self._consumer: IConsumer | None = None
-        self._done: Deferred[None] | None = None
-        self._is_paused = False
-        self._is_pushing = False
 
     def next_piece(self) -> bytes:
         """Give the next bytes, none at the end; an exception fails the body."""
@@ -154,11 +155,14 @@ class BytesBody(PushedBody):
         super().__init__(sum(map(len, pieces)))
         self.pieces = [piece for piece in pieces if piece]
         """All of them: who has a body of bytes can have another."""
-        self._left = iter(self.pieces)
+        self._pushed = 0
 
     def next_piece(self) -> bytes:
         """Give the next piece as it came."""
-        return next(self._left, b"")
+        if self._pushed == len(self.pieces):
+            return b""
+        self._pushed += 1
+        return self.pieces[self._pushed - 1]
 
 
 class FileBody(PushedBody):

@@ -47,10 +47,10 @@ class FetchResource(PublicResource):
         self._wall = wall
         self._cache_control = cache_control
 
-    async def handle_GET(self, request: Request) -> None:
+    def handle_GET(self, request: Request) -> Awaitable[None]:
         """Send the object, or what was asked of it."""
         object_id = blob_id(last_segment(request).partition(b".")[0])
-        await _Object(self._downloads, object_id, request.query, self._wall, self._cache_control).send(request)
+        return _Object(self._downloads, object_id, request.query, self._wall, self._cache_control).send(request)
 
     handle_HEAD = handle_GET
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
 
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
@@ -22,7 +21,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
 
 
 class AsyncResource(Resource):
-    """A resource whose handlers are coroutines, ``handle_GET`` and so on, cancelled when the client leaves."""
+    """A resource whose handlers are coroutines, or give one: ``handle_GET`` and so on, cancelled when the client leaves."""
 
     isLeaf = True
     takes_body_as_stream = True
@@ -39,7 +38,7 @@ class AsyncResource(Resource):
             request.notifyFinish().addErrback(lambda _: answering.cancel())
         return NOT_DONE_YET
 
-    async def _answer(self, request: Request, handle: Callable[[Request], Coroutine[Any, Any, None]]) -> None:
+    async def _answer(self, request: Request, handle: Callable[[Request], Awaitable[None]]) -> None:
         """Run a handler; this is the one place where an exception becomes an answer."""
         try:
             await handle(request)

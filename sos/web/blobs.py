@@ -62,9 +62,9 @@ class BlobResource(StoreResource):
         super().__init__(store)
         self._wall = wall
 
-    async def handle_GET(self, request: Request) -> None:
+    def handle_GET(self, request: Request) -> Awaitable[None]:
         """Send the blob, or what was asked of it."""
-        await _StoredBlob(self._store, blob_id(last_segment(request)), is_ours(request), self._wall).send(request)
+        return _StoredBlob(self._store, blob_id(last_segment(request)), is_ours(request), self._wall).send(request)
 
     handle_HEAD = handle_GET
 

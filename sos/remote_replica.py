@@ -13,6 +13,7 @@ from attrs import evolve
 from zope.interface import implementer
 
 from sos.decisions import sync_wire, wire
+from sos.decisions.buckets import BUCKETS, PARTS
 from sos.http.answer import Answer
 from sos.http.bodies import BytesSource, collect
 from sos.remote import RemoteStore, is_ours
@@ -43,10 +44,12 @@ class RemoteReplica(RemoteStore):
 
     async def digests(self, part: int | None = None) -> Sequence[bytes]:
         """Give 64 digests; see `IDigested`."""
+        _check_place(part, PARTS, "part")
         return await self._get(b"/sync/digests" if part is None else b"/sync/digests/%d" % part, sync_wire.digests_of)
 
     async def entries(self, bucket: int, after: str = "", limit: int = 1000) -> Sequence[Entry]:
         """Give the next entries of a bucket; see `IDigested`."""
+        _check_place(bucket, BUCKETS, "bucket")
         return await self._page(b"/sync/bucket/%d" % bucket, after, limit)
 
     async def strays(self, after: str = "", limit: int = 1000) -> Sequence[Entry]:
@@ -59,11 +62,18 @@ class RemoteReplica(RemoteStore):
 
     async def renew(self, entry: Entry) -> Received:
         """Bring version and metadata; see `IDigested`."""
+        if not entry.is_live or entry.sha256 is None:  # neither shows in the headers
+            raise BadInput("Only a live entry that names its SHA-256 can be renewed.")
         headers = [*wire.internal_headers(entry), *entry.metadata.pairs]
         if entry.size is not None:
             headers.append((b"X-Sos-Size", b"%d" % entry.size))
-        await self._post(b"/sync/renew/" + entry.id.encode("ascii"), b"", headers, blob_id=entry.id)
-        return Received(entry)
+        path = b"/sync/renew/" + entry.id.encode("ascii")
+        answer = await self._answer_of(b"POST", path, headers, b"", blob_id=entry.id)
+        name, size = self._read(wire.stored_of, await self._payload_of(answer))
+        held = self._entry_of(entry.id, answer, size)
+        if name != entry.id or held.sha256 != entry.sha256 or entry.size not in (None, size):
+            raise ServerUnavailable(self.server, "it acknowledged another entry than the one that it was sent")
+        return Received(evolve(entry, size=size, version=held.version, is_stray=held.is_stray), self._store_of(answer))
 
     async def forget(self, blob_id: BlobID, version: Version) -> None:
         """Drop a stray; see `IDigested`."""
@@ -144,3 +154,9 @@ class RemoteReplica(RemoteStore):
             return read(payload)
         except BadInput as error:
             raise ServerUnavailable(self.server, f"its answer cannot be read: {error}") from None
+
+
+def _check_place(place: int | None, places: int, what: str) -> None:
+    """Raise `BadInput` for a number that no server has: its 404 would look like that of the old contract."""
+    if place is not None and not 0 <= place < places:
+        raise BadInput(f"There is no {what} {place}: they are numbered from 0 to {places - 1}.")

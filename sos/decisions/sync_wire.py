@@ -43,6 +43,8 @@ def entry_shape(entry: Entry) -> Shape:
         shape["expires"] = entry.expires
     if entry.is_damaged:
         shape["damaged"] = True
+    if entry.is_stray:
+        shape["stray"] = True
     return shape
 
 
@@ -60,6 +62,7 @@ def entry_of(shape: Any) -> Entry:
         metadata=_metadata(fields.get("metadata", {})),
         expires=None if "expires" not in fields else _number(fields["expires"], _LARGEST_SIZE),
         is_damaged=fields.get("damaged") is True,
+        is_stray=fields.get("stray") is True,
     )
 
 

@@ -22,7 +22,7 @@ from zope.interface.verify import verifyObject
 from sos.http.bodies import BytesBody, collect, pour
 from sos.http.client import Client
 from sos.http.front import Front
-from sos.remote import RemoteStore
+from sos.remote_replica import RemoteReplica
 from sos.store.memory import MemoryStore
 from sos.store.opening import open_disk_store
 from sos.web.blobs import blob_server_root
@@ -68,7 +68,7 @@ def remote_store(tmp_path: Path) -> IBlobStore:
     clock = Clock()
     root = blob_server_root(MemoryStore("00000000-memory", HybridClock(wall)), ClusterGuard(None), wall, "1.0")
     network = memory_connector({"http://a:1": Front(root, clock, wall)})
-    return RemoteStore(Client(network, clock), "http://a:1")
+    return RemoteReplica(Client(network, clock), "http://a:1")
 
 
 STORES: list[Callable[[Path], IBlobStore]] = [memory_store, disk_store, remote_store]

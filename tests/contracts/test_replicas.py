@@ -16,7 +16,7 @@ from sos.words.blob import BlobID, Entry, Kind, State, Version
 from sos.words.errors import BadInput, BlobConflict, BlobNotFound, OtherGroup, Unavailable
 from sos.words.interfaces import IBlobRemover, IBlobStore, IDigested, ILocalReplica
 from sos.words.versions import FURTHEST_AHEAD
-from tests.contracts.replica_sites import AGE, GRACE, NOW, SITES, Site, metadata_of, remote_site
+from tests.contracts.replica_sites import AGE, GRACE, NOW, SITES, Site, metadata_of
 from tests.support import bytes_body, failure_of, success_of
 
 LARGE = 200_000
@@ -35,24 +35,9 @@ def sha256_of(size: int) -> bytes:
     return hashlib.sha256(payload_of(size)).digest()
 
 
-NOT_FROM_AFAR = {
-    "test_there_is_no_such_place": "a path that is no place is taken for a server of the old contract",
-    "test_an_entry_is_renewed_without_its_bytes": "the answer to a renewal names neither size nor store",
-    "test_a_renewal_has_to_say_what_it_renews": "a tombstone is sent as if it were live",
-    "test_a_stray_is_served_and_left_out_of_the_digests": "listed strays have lost their mark",
-    "test_a_tombstone_can_be_a_stray": "listed strays have lost their mark",
-    "test_strays_are_listed_in_pages": "listed strays have lost their mark",
-    "test_the_reaper_leaves_tombstones_of_the_same_version": "listed strays have lost their mark",
-}
-"""What a store at the far end of a connection does not keep to yet, and why."""
-
-
 @pytest.fixture(params=SITES)
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     """Give one empty store of each kind; when the test is over, its books must be right."""
-    gap = NOT_FROM_AFAR.get(request.node.originalname)
-    if request.param is remote_site and gap is not None:
-        request.applymarker(pytest.mark.xfail(reason=gap, strict=False))
     made: Site = request.param(tmp_path / "store")
     yield made
     if not made.local._is_closed:

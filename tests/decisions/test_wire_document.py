@@ -1,0 +1,62 @@
+"""``docs/wire.rst`` is what other programs are written by: its numbers and shapes are held against the code."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from sos.decisions import wire
+from sos.decisions.buckets import BUCKETS, EMPTY, bucket_of, changed, entry_digest, part_digests, root_digest
+from sos.decisions.sync_wire import entry_of, entry_shape, summary_of
+from sos.words.blob import BlobID, Entry, Version
+from tests.decisions.test_buckets import HELLO
+
+DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "wire.rst").read_text(encoding="utf-8")
+GONE = Entry.tombstone(BlobID("abc"), Version(8))
+
+
+def value_of(what: str) -> str:
+    """Give a value of the table of the test vector."""
+    found = re.search(rf"^{what}\s+`*(\w+)`*$", DOCUMENT, re.MULTILINE)
+    assert found is not None, what
+    return found[1]
+
+
+def shapes() -> list[object]:
+    """Give the JSON objects that stand as examples."""
+    blocks = re.findall(r"^    (\{.*?\})$", DOCUMENT, re.MULTILINE | re.DOTALL)
+    return [json.loads(block) for block in blocks]
+
+
+def test_the_test_vector_is_right() -> None:
+    """Entry, bucket, part and root."""
+    buckets = [EMPTY] * BUCKETS
+    for entry in (HELLO, GONE):
+        place = bucket_of(entry.id)
+        buckets[place] = changed(buckets[place], entry)
+    parts = part_digests(buckets)
+    assert value_of("bucket of the live one") == str(bucket_of(HELLO.id))
+    assert value_of("bucket of the tombstone") == str(bucket_of(GONE.id))
+    digests = re.findall(r"^its digest +``(\w+)``$", DOCUMENT, re.MULTILINE)
+    assert digests == [entry_digest(HELLO).hex(), entry_digest(GONE).hex()]
+    assert value_of("digest of its part, 18") == parts[18].hex()
+    assert value_of("digest of its part, 46") == parts[46].hex()
+    assert value_of("digest of any other part") == parts[0].hex()
+    assert value_of("root") == root_digest(buckets).hex()
+    assert value_of("root of an empty store") == root_digest([EMPTY] * BUCKETS).hex()
+
+
+def test_the_examples_are_what_is_sent_and_read() -> None:
+    """Two entries, and what a store says of itself."""
+    live, gone, summary = shapes()
+    assert (entry_of(live), entry_of(gone)) == (HELLO, GONE)
+    assert (entry_shape(HELLO), entry_shape(GONE)) == (live, gone)
+    read = summary_of(json.dumps(summary).encode())
+    assert (read.root.hex(), read.group) == (value_of("root"), "default")
+
+
+def test_every_header_between_servers_is_described() -> None:
+    """Those of requests, and those of answers."""
+    described = {name.lower().encode() for name in re.findall(r"^``(X-Sos-\w+)``", DOCUMENT, re.MULTILINE)}
+    assert described == wire.REQUEST_HEADERS | {wire.STORE, wire.CLOCK, wire.ROUND, wire.KNOWN}

@@ -6,6 +6,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,8 +21,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 30.0
 """Seconds after which a process that says nothing fails its test; it is never waited for otherwise."""
 
-_SOS = "import sys; from sos.cli.main import main; sys.exit(main())"
-_TWISTD = "from twisted.scripts.twistd import run; run()"
+_HEED = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+"""What a shell starts in the background ignores SIGINT, and so does all that it starts: a test's processes must not."""
+
+_SOS = _HEED + "import sys; from sos.cli.main import main; sys.exit(main())"
+_TWISTD = _HEED + "from twisted.scripts.twistd import run; run()"
 _LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {0})); "
 _LISTENING = re.compile(r"Listening for (\w+) on [^ ]*?:(\d+)$")
 
@@ -44,6 +48,17 @@ def ask(method: str, port: int, path: str, body: bytes | None = None, headers: M
         return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
     finally:
         connection.close()
+
+
+def wait_until_refused(port: int) -> None:
+    """Return once nobody listens on a port."""
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
+        except ConnectionRefusedError:
+            return
+        except ConnectionResetError:  # it was in the queue of the port when that closed
+            continue
 
 
 class Process:

@@ -6,7 +6,7 @@ import json
 import signal
 import socket
 
-from tests.processes.harness import Household, ask
+from tests.processes.harness import Household, ask, wait_until_refused
 
 
 def test_sighup_reads_the_configuration_again_and_a_broken_one_changes_nothing(house: Household) -> None:
@@ -42,20 +42,9 @@ def test_an_answer_under_way_is_given_to_its_end_when_the_server_stops(house: Ho
         client.settimeout(30)
         assert client.recv(100).startswith(b"HTTP/1.1 100 ")
         server.send(signal.SIGTERM)
-        _wait_until_refused(port)
+        wait_until_refused(port)
         client.sendall(b"0123456789")
         assert client.recv(65_536).startswith(b"HTTP/1.1 200 ")
     assert server.when_it_ends() == 0
     again = house.blob_server("data")
     assert ask("GET", again.port("blobs"), "/blob/abc").body == b"0123456789"
-
-
-def _wait_until_refused(port: int) -> None:
-    """Return once nobody listens on a port."""
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=30).close()
-        except ConnectionRefusedError:
-            return
-        except ConnectionResetError:  # it was in the queue of the port when that closed
-            continue

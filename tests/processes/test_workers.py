@@ -15,7 +15,7 @@ import pytest
 
 from tests.http.test_client_loopback import pem_for
 from tests.processes.crew import crew_of, stopped, wait_for_all, watched
-from tests.processes.harness import PATIENCE, Household, Process, ask
+from tests.processes.harness import PATIENCE, Household, Process, ask, wait_until_refused
 
 WORKERS = 2
 READ_AGAIN = "The configuration was read again"
@@ -109,7 +109,7 @@ def test_an_upload_under_way_is_finished_when_the_parent_stops(api: Process, num
         client.sendall(b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.1 100 ")
         api.send(number)
-        _wait_until_refused(port)
+        wait_until_refused(port)
         client.sendall(b"0123456789")
         assert client.recv(65_536).startswith(b"HTTP/1.1 200 ")
     assert api.when_it_ends() in (0, -signal.SIGKILL)
@@ -258,12 +258,3 @@ def test_a_worker_started_by_hand_says_what_it_is(house: Household) -> None:
     assert by_hand.when_it_ends() == 2
     assert "with --workers" in by_hand.output
     assert "Traceback" not in by_hand.output
-
-
-def _wait_until_refused(port: int) -> None:
-    """Return once nobody listens on a port."""
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
-        except ConnectionRefusedError:
-            return

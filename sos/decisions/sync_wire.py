@@ -105,6 +105,8 @@ def summary_json(summary: StoreSummary) -> bytes:
             "clock": summary.clock,
             "round": summary.round,
             "group": summary.group,
+            "dropped_round": summary.dropped_round,
+            "dropped_version": summary.dropped_version,
         }
     )
 
@@ -128,6 +130,8 @@ def summary_of(payload: bytes) -> StoreSummary:
         clock=version_of(fields.get("clock")),
         round=round_,
         group=group,
+        dropped_round=_number(fields.get("dropped_round", 0), _LARGEST_SIZE),
+        dropped_version=version_of(fields.get("dropped_version", 0)),
     )
 
 

@@ -68,6 +68,7 @@ class Parts:
     clock: HybridClock
     ages: Ages
     standing: tuple[int, str | None]
+    dropped: replica.Dropped
     release: Callable[[], None]
 
 
@@ -82,6 +83,7 @@ class DiskStore:
         self.uuid = parts.claim.uuid
         self.clock = parts.clock
         self.round, self.group = parts.standing
+        self._dropped = parts.dropped
         self._ages = parts.ages
         self._round_noted_at: float | None = None
         self._listing = parts.listing
@@ -255,6 +257,8 @@ class DiskStore:
             clock=self.clock.last,
             round=self.round,
             group=self.group,
+            dropped_round=self._dropped[0],
+            dropped_version=self._dropped[1],
         )
 
     async def digests(self, part: int | None = None) -> Sequence[bytes]:
@@ -295,6 +299,7 @@ class DiskStore:
         before, number = self._ages.old_tombstones, 0
         for some in _runs_of(tombstones):
             number += await self._commits.submit(partial(replica.drop_tombstones, tombstones=some, before=before))
+        self._dropped = await self._commits.submit(replica.dropped)
         return number
 
     async def note_round(self, number: int, group: str) -> None:

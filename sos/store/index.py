@@ -226,7 +226,7 @@ class Index:
 
     def note(self, name: str, value: int | str) -> None:
         """Change one of the things that are noted about the store as a whole."""
-        self._connection.execute("UPDATE meta SET value = ? WHERE name = ?", (value, name))
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
     def give_back_pages(self, most: int) -> None:
         """Make the database smaller by some free pages, if it has many: small blobs would fill them again."""
@@ -238,8 +238,9 @@ class Index:
     # Reading, within a transaction
 
     def meta(self, name: str) -> Any:
-        """Give one of the things that are noted about the store as a whole."""
-        return self._connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()[0]
+        """Give one of the things that are noted about the store as a whole, None for what never was."""
+        found = self._connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return None if found is None else found[0]
 
     def row(self, blob_id: BlobID) -> Row | None:
         """Give what is held under an ID. Raises `BlobDamaged`."""

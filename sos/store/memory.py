@@ -74,6 +74,7 @@ class MemoryStore:
         self.round = 0
         self.group: str | None = None
         self._round_noted_at: float | None = None
+        self._dropped = 0, Version(0)
         self._capacity = capacity
         self._ages = Ages(clock.now, tombstone_age, expiry_grace)
         self._shelf = Shelf()
@@ -181,6 +182,8 @@ class MemoryStore:
             clock=self.clock.last,
             round=self.round,
             group=self.group,
+            dropped_round=self._dropped[0],
+            dropped_version=self._dropped[1],
         )
 
     async def digests(self, part: int | None = None) -> Sequence[bytes]:
@@ -226,7 +229,12 @@ class MemoryStore:
     async def drop_tombstones(self, tombstones: Sequence[tuple[BlobID, Version]]) -> int:
         """Drop tombstones, if they are old by our own clock."""
         self._check_open()
-        return self._drop(tombstones, self._is_old_tombstone)
+        held = {held.entry.id: held.entry.version for held in self._shelf}
+        number = self._drop(tombstones, self._is_old_tombstone)
+        if number:
+            gone = [version for name, version in tombstones if held.get(name) == version and self._shelf.held(name) is None]
+            self._dropped = self.round, max(self._dropped[1], *gone)
+        return number
 
     async def note_round(self, number: int, group: str) -> None:
         """Note a completed round."""

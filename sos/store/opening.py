@@ -22,7 +22,7 @@ from sos.store.index import Index
 from sos.store.listing import Listing
 from sos.store.marker import DATABASE, Claim, claim
 from sos.store.reader import Reader
-from sos.store.replica import standing
+from sos.store.replica import dropped, standing
 from sos.store.room import Admission, Reserve
 from sos.store.staging import Workshop
 from sos.store.tree import DIRECTORIES, STAGING, Serials, Tree
@@ -115,6 +115,7 @@ def _opened(
             clock=HybridClock(ages.wall, Version(highest)),
             ages=ages,
             standing=standing(index),
+            dropped=dropped(index),
             release=lambda: _release(claimed, index, (reader, listing), latch),
         )
     )

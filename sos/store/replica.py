@@ -19,6 +19,9 @@ from sos.words.errors import BlobDamaged, BlobNotFound
 Named = tuple[BlobID, Version]
 """An entry that is only meant while it has this version."""
 
+Dropped = tuple[int, Version]
+"""The round in which a store last dropped tombstones, and the newest version that it ever dropped."""
+
 
 def renew(index: Index, entry: Entry, arrived: int) -> Outcome:
     """Let the merge rule decide about an entry whose bytes are here already.
@@ -48,12 +51,22 @@ def forget(index: Index, named: Named) -> None:
 def drop_tombstones(index: Index, tombstones: Sequence[Named], before: float) -> int:
     """Drop those of these tombstones that are still held, and were taken before this time; give their number."""
     number = 0
+    _, newest = dropped(index)
     for named in tombstones:
         row = _meant(index, named)
         if row is not None and not row.entry.is_live and not row.entry.is_stray and row.arrived < before:
             index.forget(row)
             number += 1
+            newest = max(newest, row.entry.version)
+    if number:
+        index.note("dropped_version", newest)
+        index.note("dropped_round", index.meta("round"))
     return number
+
+
+def dropped(index: Index) -> Dropped:
+    """Give the round in which tombstones were dropped last, and the newest version that ever was; 0 for never."""
+    return index.meta("dropped_round") or 0, Version(index.meta("dropped_version") or 0)
 
 
 def expire(index: Index, blobs: Sequence[Named], now: float, arrived: int) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from twisted.internet.defer import DeferredSemaphore
 
 from sos.decisions.buckets import BUCKETS_A_PART, unequal
+from sos.decisions.ghosts import Ghosts
 from sos.decisions.repair import Bury, Repair, by_id, repairs
 from sos.decisions.topology import Server
 from sos.usecases.cluster import Cluster
@@ -33,8 +34,9 @@ BUCKETS_AT_ONCE = 16
 class AntiEntropy:
     """Makes members equal whose stores have digests."""
 
-    def __init__(self, cluster: Cluster, copier: Copier, at_once: int) -> None:
-        """Make at most `at_once` repairs at a time."""
+    def __init__(self, cluster: Cluster, copier: Copier, at_once: int, ghosts: Ghosts[Server] = Ghosts()) -> None:
+        """Make at most `at_once` repairs at a time, and leave `ghosts` alone."""
+        self._ghosts = ghosts
         self._cluster = cluster
         self._copier = copier
         self._at_once = at_once
@@ -69,7 +71,12 @@ class AntiEntropy:
         reached = self._copier.reached(members)
         answers = await concurrently(self._entries_of(server, bucket) for server in reached)
         held = {server: entries for server, entries in zip(reached, answers, strict=True) if entries is not None}
-        found = [repair for _, holders in by_id(held) for repair in repairs(list(held), holders)]
+        found: list[Repair[Server]] = []
+        for blob_id, holders in by_id(held):
+            if self._ghosts.has(holders):
+                self._copier.set_apart(blob_id, holders)
+            else:
+                found += repairs(list(held), holders)
         for are_burials in (True, False):  # what is gone must go first
             these = [repair for repair in found if isinstance(repair, Bury) is are_burials]
             await for_each(iter(these), self._carry_out, min(self._at_once, len(these)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 
 from attrs import define, evolve, field
@@ -42,6 +43,8 @@ class Round:
     reported: set[BlobID] = field(factory=set)
     dropped: int = 0
     """Tombstones that nobody needs any more."""
+    ghosts: Counter[Server] = field(factory=Counter)
+    """Blobs that a member alone holds and that may have been deleted: nobody's to copy."""
     old_contract: set[Server] = field(factory=set)
     """Members that cannot hold a tombstone."""
 
@@ -72,6 +75,13 @@ class Copier:
         if server not in self._outcome.unreachable:
             self._outcome.unreachable[server] = str(error)
             self._log.warn("The round goes on without {server}: {error}", server=server.url, error=error)
+
+    def set_apart(self, blob_id: BlobID, members: Iterable[Server]) -> None:
+        """Leave a blob where it is, and its members behind: they are not read from before a person has settled it."""
+        self._outcome.reported.add(blob_id)
+        for server in members:
+            self._outcome.ghosts[server] += 1
+            self._outcome.behind.add(server)
 
     async def carry_out(self, repair: Repair[Server]) -> None:
         """Do one repair at all of its targets."""

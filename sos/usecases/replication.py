@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from sos.decisions.ghosts import Ghosts
 from sos.decisions.topology import Group, Server
 from sos.usecases.anti_entropy import AntiEntropy
 from sos.usecases.clearance import Clearance
@@ -85,7 +86,8 @@ class Replication:
     async def _equalise(self, group: Group, copier: Copier, outcome: Round) -> Summaries:
         summaries, old = await self._ask(group, copier)
         if len({summary.root for summary in summaries.values()}) > 1:
-            await AntiEntropy(self._cluster, copier, self._at_once).equalise(list(summaries))
+            anti_entropy = AntiEntropy(self._cluster, copier, self._at_once, Ghosts.among(summaries))
+            await anti_entropy.equalise(list(summaries))
         if old and len(summaries) + len(old) > 1:
             listing = ListingPass(self._cluster, copier, self._at_once, self._page)
             await listing.equalise([*summaries, *old])
@@ -147,6 +149,13 @@ class Replication:
                 renewed=outcome.renewed,
                 buried=outcome.buried,
                 failed=outcome.failed,
+            )
+        for server, count in outcome.ghosts.items():
+            self._log.error(
+                "{server} was away while tombstones were dropped, and alone holds {count} older blobs, which may have been"
+                " deleted. They are not copied, and it is not read from, until they are removed there or it is emptied",
+                server=server.url,
+                count=count,
             )
         if outcome.dropped:
             self._log.info("Old tombstones dropped in this round: {dropped}", dropped=outcome.dropped)

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IConsumer
 from twisted.web.iweb import IBodyProducer
 from zope.interface import Attribute, Interface
 
-from sos.words.blob import BlobID, Entry, Kind, Span, Version
+from sos.words.blob import OLD_CONTRACT, BlobID, Entry, Kind, Span, Version
 from sos.words.versions import HybridClock
 
 T = TypeVar("T")
@@ -187,6 +187,7 @@ class StoreSummary:
 
     `round` is the number of the last completed round that reached it, 0 for none; `group` the name of the group that
     it belongs to, None before its first round. Damaged entries and strays are left out of the digests.
+    `dropped_round` is the round of the store when it last dropped tombstones, `dropped_version` the newest it ever dropped.
     """
 
     store: str
@@ -198,6 +199,8 @@ class StoreSummary:
     clock: Version
     round: int
     group: str | None
+    dropped_round: int = 0
+    dropped_version: Version = OLD_CONTRACT
 
 
 class IDigested(Interface):

@@ -385,6 +385,22 @@ def test_only_the_tombstones_that_are_meant_are_dropped(site: Site) -> None:
     assert site.fetched(BlobID("b")) == b"hello"
 
 
+def test_a_store_remembers_that_it_dropped_tombstones(site: Site) -> None:
+    """In which round, and up to which version: an old copy of a member is known by that."""
+    for name, version in (("a", 9), ("b", 3), ("c", 12)):
+        site.removed(BlobID(name), version)
+    success_of(site.store.note_round(4, "one"))
+    site.moment.time += AGE + 1
+    assert success_of(site.store.drop_tombstones([(BlobID("c"), Version(11))])) == 0
+    summary = success_of(site.store.summary())
+    assert (summary.dropped_round, summary.dropped_version) == (0, 0)
+    assert success_of(site.store.drop_tombstones([(BlobID("a"), Version(9))])) == 1
+    success_of(site.store.note_round(5, "one"))
+    assert success_of(site.store.drop_tombstones([(BlobID("b"), Version(3)), (BlobID("d"), Version(99))])) == 1
+    summary = success_of(site.store.summary())
+    assert (summary.dropped_round, summary.dropped_version) == (5, 9)
+
+
 def test_a_newer_tombstone_is_young_again(site: Site) -> None:
     """Its age counts from when it was taken; the same again does not make it younger."""
     site.removed(ABC, 1)

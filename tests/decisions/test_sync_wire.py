@@ -48,6 +48,8 @@ SUMMARIES = st.builds(
     clock=VERSIONS,
     round=NUMBERS,
     group=st.none() | st.text(max_size=20),
+    dropped_round=NUMBERS,
+    dropped_version=VERSIONS,
 )
 PLAIN: dict[str, Any] = {"id": "abc", "version": 1, "state": "live", "kind": "blob"}
 SUMMARY: dict[str, Any] = {

@@ -343,3 +343,16 @@ def test_the_reaper_gives_pages_back(bench: Bench) -> None:
     assert bench.rows("PRAGMA page_count")[0][0] < pages / 2
     assert success_of(store.summary()).root == recomputed_root(bench)
     success_of(store.close())
+
+
+def test_that_tombstones_were_dropped_is_known_after_a_restart(bench: Bench) -> None:
+    """It is in the transaction that drops them, so that an old copy of a peer is known for ever."""
+    store = bench.open(tombstone_age=-1.0)
+    removed(store, 6)
+    success_of(store.note_round(4, "one"))
+    assert success_of(store.drop_tombstones([(ABC, Version(6))])) == 1
+    success_of(store.close())
+    again = bench.open()
+    summary = success_of(again.summary())
+    assert (summary.dropped_round, summary.dropped_version) == (4, 6)
+    success_of(again.close())

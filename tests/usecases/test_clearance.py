@@ -229,3 +229,47 @@ def test_strays_are_left_alone() -> None:
     run(two_groups(homes, others))
     assert tombstones(homes) == [1, 1]
     assert success_of(others[0].summary()).strays == 0
+
+
+def test_an_old_copy_of_a_member_is_no_source_of_what_was_forgotten() -> None:
+    """Torture F19: it is older than the tombstones that were dropped, and what it alone holds may have been deleted."""
+    place = Place()
+    stores = place.trio()
+    for store in stores:
+        put(store, b"hello", "abc", version=5)
+    run(group_of(stores))
+    old = place.store("c")  # as it is now, put back later
+    put(old, b"hello", "abc", version=5)
+    success_of(old.note_round(stores[2].round, "one"))
+    remove(stores)
+    place.wait()
+    assert run(group_of(stores)).dropped == 1
+    members = [*stores[:2], old]
+    put(stores[0], b"later", "abd", version=9)
+    put(old, b"later", "abe", version=9)
+    before = stores[0].round
+    for _ in range(2):
+        outcome = run(group_of(members))
+        assert outcome.reported == {ABC}
+        assert outcome.ghosts == {server("m2"): 1}
+    assert all(isinstance(failure_of(store.stat(ABC)), BlobNotFound) for store in stores[:2])
+    assert all(len(success_of(store.enumerate(after="abc"))) == 2 for store in members)  # what is newer goes both ways
+    assert old.round < before < stores[0].round
+    success_of(old.remove(ABC, Version(20)))
+    assert not run(group_of(members)).reported
+    assert old.round == stores[0].round
+    assert is_equal(members)
+
+
+def test_a_member_that_was_only_away_is_no_old_copy() -> None:
+    """Nothing is dropped without it, so what it alone holds is wanted."""
+    place = Place()
+    stores = place.trio()
+    remove(stores)
+    run(group_of(stores))
+    place.wait()
+    run(group_of([*stores[:2], Flaky(stores[2], always=DOWN)]))
+    put(stores[2], b"hello", "abd", version=3)
+    outcome = run(group_of(stores))
+    assert (outcome.copied, outcome.reported) == (2, set())
+    assert outcome.dropped == 1

@@ -112,13 +112,18 @@ class Copier:
     async def copy(self, repair: Copy[Server], target: Server) -> bool:
         """Stream one blob to a member from the first of its holders that can give it, and say whether it arrived."""
         self._reporter.blob_is_missing(repair.entry.id, target.url)
+        gone = 0
         for source in repair.sources:
             if target in self._outcome.unreachable:
                 return False
-            if source not in self._outcome.unreachable and await self._copy_in_turn(repair.entry, source, target):
-                self._outcome.copied += 1
-                return True
-        self._fail(target)
+            try:
+                if source not in self._outcome.unreachable and await self._copy_in_turn(repair.entry, source, target):
+                    self._outcome.copied += 1
+                    return True
+            except BlobNotFound:  # it has expired, or was removed since it was listed: nothing is missing any more
+                gone += 1
+        if gone < len(repair.sources):
+            self._fail(target)
         return False
 
     async def _copy_in_turn(self, entry: Entry, source: Server, target: Server) -> bool:
@@ -133,6 +138,8 @@ class Copier:
             opened = await self._cluster.store_of(source).fetch(entry.id)
             incoming = opened.entry if entry.sha256 is None else evolve(entry, is_stray=False)
             await self._cluster.store_of(target).receive(incoming, await _sendable(opened))
+        except BlobNotFound:
+            raise
         except SOSError as error:
             self._log.warn(
                 "Blob {id} was not copied from {source} to {target}: {error}",

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from attrs import evolve
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.iweb import IBodyProducer
@@ -21,7 +22,7 @@ from sos.usecases.cluster import Cluster
 from sos.usecases.first_answer import GRACE, FirstAnswer, NoAnswer
 from sos.words.blob import BlobID, Entry, Kind, Span
 from sos.words.errors import BlobDamaged, BlobNotFound, RangeNotSatisfiable, SOSError, Unavailable
-from sos.words.interfaces import OpenBlob
+from sos.words.interfaces import IDigested, OpenBlob
 
 VERIFIED_WHOLE = 4 * 1024 * 1024
 """Bytes of the largest blob that is read and hashed before its first byte leaves (design, section 7)."""
@@ -79,8 +80,16 @@ class Downloads:
         try:
             return await self._verified(opened, span, moved)
         except BlobDamaged:
-            self._log.warn("{server} gave wrong bytes of {id}", server=server.url, id=object_id)
+            self._tell(server, object_id)
             raise
+
+    def _tell(self, server: Server, object_id: BlobID) -> None:
+        """Have a member look at a copy of which it gave wrong bytes; nobody waits for that."""
+        self._log.warn("{server} gave wrong bytes of {id}", server=server.url, id=object_id)
+        digested = self._cluster.digested(server)
+        if digested is not None:
+            telling = Deferred.fromCoroutine(_suspect(digested, object_id))
+            telling.addErrback(lambda failure: failure.trap(SOSError))
 
     async def _verified(self, opened: OpenBlob, span: Span | None, moved: Moved) -> OpenBlob:
         entry = opened.entry
@@ -182,3 +191,7 @@ def _verified_body(opened: OpenBlob, expected: Expected) -> VerifiedBody:
 def _stop(opened: OpenBlob) -> None:
     """Let go of an answer that came too late."""
     opened.body.stopProducing()
+
+
+async def _suspect(digested: IDigested, object_id: BlobID) -> None:
+    await digested.suspect(object_id)

@@ -17,7 +17,7 @@ from sos.usecases.replication import Replication, SilentReporter
 from sos.words.blob import BlobID, Entry, Metadata, Version
 from sos.words.errors import BlobConflict, BlobNotFound, OtherGroup, ServerUnavailable
 from tests.support import bytes_body, failure_of, success_of
-from tests.usecases.cluster_of import Flaky, cluster_of, memory_store, put, server
+from tests.usecases.cluster_of import NOW, Flaky, cluster_of, memory_store, put, server
 
 ABC = BlobID("abc")
 DOWN = ServerUnavailable("http://x:3001", "connection refused")
@@ -114,6 +114,18 @@ def test_a_damaged_copy_is_healed_from_another_member() -> None:
     assert run(group_of(stores)).copied == 1
     assert not success_of(stores[1].stat(ABC)).is_damaged
     assert run(group_of(stores)).copied == 0
+
+
+def test_a_member_that_lacks_what_has_expired_is_not_behind() -> None:
+    """It cannot be copied any more, and is no loss: the round is complete, and the member is read from."""
+    stores = trio()
+    expiring = Entry(id=ABC, version=Version(5), expires=int(NOW) - 1)
+    for store in stores[:2]:
+        success_of(store.receive(expiring, bytes_body(b"hello")))
+    outcome = run(group_of(stores))
+    assert (outcome.copied, outcome.failed) == (0, 0)
+    assert outcome.is_complete
+    assert [store.round for store in stores] == [1, 1, 1]
 
 
 def test_other_bytes_under_one_id_are_reported_every_round_and_stay() -> None:

@@ -123,6 +123,14 @@ def test_wrong_bytes_of_one_member_are_never_seen(wrong: bytes) -> None:
         assert bytes_of(success_of(downloads.open(ABC, span))) == expected
 
 
+def test_a_member_that_gave_wrong_bytes_is_told_to_look_at_its_copy() -> None:
+    """Torture B9: it finds the damage itself then, and a round heals it."""
+    liar = Giving(holding(), b"hullo")
+    downloads = downloads_of(cluster_of(one={"a": liar, "b": holding()}))
+    assert bytes_of(success_of(downloads.open(ABC))) == b"hello"
+    assert liar.calls == ["fetch", "suspect"]
+
+
 def test_a_member_that_breaks_off_before_the_first_byte_left_is_replaced() -> None:
     """Torture B1: a small object is read whole before anything of it leaves."""
     downloads = downloads_of(cluster_of(one={"a": Giving(holding(), b"he", breaks=True), "b": holding()}))

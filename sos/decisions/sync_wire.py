@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from sos.decisions.buckets import DIGEST_BYTES, PARTS
+from sos.decisions.strict_json import parsed
 from sos.words.blob import BlobID, Entry, Kind, Metadata, State, Version, blob_id
 from sos.words.errors import BadInput
 from sos.words.interfaces import StoreSummary
@@ -175,25 +176,6 @@ def count_of(payload: bytes) -> int:
 def version_of(value: Any) -> Version:
     """Read a version. Raises `BadInput` for what does not fit into 63 bits."""
     return Version(_number(value, LARGEST))
-
-
-def parsed(payload: bytes) -> Any:
-    """Read JSON that a peer sent: no NaN, no key twice, not too deep, no endless number. Raises `BadInput`."""
-    try:
-        return json.loads(payload, object_pairs_hook=_each_key_once, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise BadInput("The JSON cannot be read.") from error
-
-
-def _each_key_once(pairs: list[tuple[str, Any]]) -> Shape:
-    shape = dict(pairs)
-    if len(shape) < len(pairs):
-        raise ValueError("a key comes twice")
-    return shape
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number")
 
 
 def _json(shape: Any) -> bytes:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
+from sos.decisions.strict_json import parsed
 from sos.words.blob import OLD_CONTRACT, BlobID, Entry, Kind, Metadata, Span, Version
 from sos.words.errors import (
     BadInput,
@@ -231,23 +232,9 @@ def json_object(payload: bytes) -> dict[str, Any]:
     """
     if len(payload) > MOST_JSON:
         raise BadInput(f"The JSON has more than {MOST_JSON} bytes.")
-    try:
-        shape = json.loads(payload.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_once_each)
-    except (ValueError, RecursionError):
-        raise BadInput("The JSON cannot be read.") from None
+    shape = parsed(payload)
     if not isinstance(shape, dict):
         raise BadInput("The JSON is not an object.")
-    return shape
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    shape = dict(pairs)
-    if len(shape) < len(pairs):
-        raise ValueError("a key comes twice")
     return shape
 
 

@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from sos.http.bodies import FileBody, pour
+from sos.http.bodies import PIECE, FileBody, pour
 from sos.http.front import Front
 from sos.http.request import Request
 from sos.words.errors import BlobTruncated
@@ -228,7 +228,7 @@ async def test_a_client_that_leaves_closes_the_file(long_path: Path) -> None:
         return b""
 
     await talk(sender.front(), stalling(4096, sender, leave))
-    assert sender.read == 0
+    assert sender.read in (0, PIECE)  # where sendfile meets the reset first, one piece is read, to see what is to blame
 
 
 @pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]

@@ -147,6 +147,21 @@ def test_wrong_bytes_of_a_long_object_never_end_well() -> None:
     assert bytes_of(right) == LONG
 
 
+def test_a_member_that_gave_wrong_bytes_of_a_long_object_is_told_at_its_end() -> None:
+    """Not before: nobody knows it sooner. One that gave the right ones is left alone."""
+    wrong = LONG[:-1] + b"x"
+    liar, well = Giving(holding(LONG), wrong[:100_000], wrong[100_000:]), Flaky(holding(LONG))
+    for member in (liar, well):
+        opened = success_of(downloads_of(cluster_of(one={"a": member})).open(ABC))
+        assert member.calls == ["fetch"]
+        reading = collect(opened.body, 2 * VERIFIED_WHOLE)
+        if member is well:
+            success_of(reading)
+        else:
+            assert isinstance(failure_of(reading), BlobDamaged)
+    assert (liar.calls, well.calls) == (["fetch", "suspect"], ["fetch"])
+
+
 def test_bytes_of_an_old_server_are_held_against_the_id() -> None:
     """It keeps no digest, but there the ID is the digest of the bytes."""
     name = hashlib.sha1(b"hello").hexdigest()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -61,4 +61,5 @@ class Suspects:
             self._under_way.discard(copy)
 
     def _log_fault(self, failure: Failure) -> None:
-        self._log.failure("A member was not told of a copy that is wrong", failure)
+        if not failure.check(CancelledError):  # the store was closed meanwhile
+            self._log.failure("A member was not told of a copy that is wrong", failure)

@@ -15,9 +15,10 @@ from sos.decisions.digests import Expected, expected_of
 from sos.decisions.tally import may_hide
 from sos.decisions.topology import Group, Server
 from sos.http.begun_body import begun
-from sos.http.bodies import BytesBody, take_pieces
+from sos.http.bodies import BytesBody, PushedBody, take_pieces
 from sos.http.verified_body import VerifiedBody
 from sos.usecases.cluster import Cluster
+from sos.usecases.continuation import Continuation
 from sos.usecases.first_answer import GRACE, FirstAnswer, NoAnswer
 from sos.usecases.suspects import Looked, Suspects, tell_nobody
 from sos.words.blob import BlobID, Entry, Kind, Span
@@ -85,7 +86,10 @@ class Downloads:
         if span is not None and _is_long(await store.stat(object_id)):
             opened = await store.fetch(object_id, span)
             _check_kind(opened)
-            return evolve(opened, body=await begun(opened.body))
+            body = await begun(opened.body)
+            if isinstance(body, PushedBody):  # out of a store of this process: it can go to the client past us
+                return evolve(opened, body=body)
+            return evolve(opened, body=self._continuation(server, opened.entry, span).of(body))
         opened = await store.fetch(object_id)
         _check_kind(opened)
         try:
@@ -98,8 +102,9 @@ class Downloads:
         entry = opened.entry
         expected = expected_of(entry)
         if _is_long(entry):
-            opened = evolve(opened, body=await begun(opened.body))  # until bytes come, the next member may be asked
-            return opened if expected is None else evolve(opened, body=self._verified_body(server, opened, expected))
+            body = await begun(opened.body)  # until bytes come, the next member may be asked
+            continuation = self._continuation(server, entry, None)
+            return OpenBlob(entry, self._verified_body(continuation.of(body), entry, expected, continuation))
         payload = await _gathered(opened.body, moved)
         if expected is not None and hashlib.new(expected.name, payload).digest() != expected.digest:
             raise BlobDamaged(entry.id)
@@ -109,12 +114,20 @@ class Downloads:
             raise RangeNotSatisfiable(len(payload))
         return OpenBlob(entry, BytesBody(payload[span.start : span.stop]))
 
-    def _verified_body(self, server: Server, opened: OpenBlob, expected: Expected) -> VerifiedBody:
-        def wrong() -> BlobDamaged:
-            self._suspects.tell(server, opened.entry.id)
-            return BlobDamaged(opened.entry.id)
+    def _continuation(self, server: Server, entry: Entry, span: Span | None) -> Continuation:
+        return Continuation(self._cluster, self._clock, entry, span, server)
 
-        return VerifiedBody(opened.body, hashlib.new(expected.name), expected.digest, wrong)
+    def _verified_body(
+        self, body: IBodyProducer, entry: Entry, expected: Expected | None, continuation: Continuation
+    ) -> IBodyProducer:
+        """Verify a body as it passes; where it is wrong, all who gave bytes of it look at their copies."""
+
+        def wrong() -> BlobDamaged:
+            for server in continuation.givers:
+                self._suspects.tell(server, entry.id)
+            return BlobDamaged(entry.id)
+
+        return body if expected is None else VerifiedBody(body, hashlib.new(expected.name), expected.digest, wrong)
 
     # All members
 

@@ -50,7 +50,9 @@ from sos.usecases.copies import Copies
 from sos.usecases.copying import Round
 from sos.usecases.deletes import Deletes
 from sos.usecases.downloads import Downloads
+from sos.usecases.read_repair import ReadRepair
 from sos.usecases.replication import Replication, SilentReporter
+from sos.usecases.suspects import tell_nobody
 from sos.usecases.uploads import Uploads
 from sos.web.blobs import blob_server_root
 from sos.web.download import CACHE_CONTROL, CACHE_CONTROL_WITH_DELETES, download_root
@@ -68,6 +70,9 @@ REAP_EVERY = 3600.0
 
 PROBE_EVERY = 1.0
 """Seconds between looks at which resting members are due to be probed."""
+
+REPAIR_EVERY = 1.0
+"""Seconds between looks at what downloads found missing: what many of them find within one is one repair."""
 
 _log = Logger()
 
@@ -160,13 +165,17 @@ def _api(settings: ApiSettings, cluster: Cluster, reactor: Any) -> Iterable[ISer
     if settings.has_timers and settings.replicate_every:
         replication = Replication(cluster, SilentReporter())
         yield RoundTimer("replication", settings.replicate_every, replication.round, reactor)
+    read_repair = ReadRepair(cluster, reactor.seconds)
+    if settings.replicate_every:  # in every worker: each has readers of its own
+        yield RoundTimer("read-repair", REPAIR_EVERY, read_repair.round, reactor)
     copies = Copies(cluster, reactor, settings.min_copies)
     deletes = Deletes(cluster, copies.needed_in, reactor) if settings.allow_delete else None
     uploads = Uploads(copies, lambda: hashlib.new(settings.hash_name), settings.max_upload)
     yield _port("uploads", settings.upload, upload_root(uploads, time.time, deletes), settings.max_upload, reactor)
     usual = CACHE_CONTROL_WITH_DELETES if settings.allow_delete else CACHE_CONTROL
     cache_control = usual if settings.cache_control is None else settings.cache_control
-    downloads = download_root(Downloads(cluster, copies.needed_in, reactor), time.time, cache_control)
+    missed = read_repair.look_into if settings.replicate_every else tell_nobody
+    downloads = download_root(Downloads(cluster, copies.needed_in, reactor, missed), time.time, cache_control)
     yield _port("downloads", settings.download, downloads, settings.max_upload, reactor)
 
 

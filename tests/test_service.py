@@ -17,6 +17,8 @@ from zope.interface.verify import verifyObject
 from sos.options import Options
 from sos.service import makeService
 from sos.services.inherited import is_listening
+from sos.services.stack import Stack
+from sos.services.timer import RoundTimer
 from tests.services.processes import FakeProcess
 
 
@@ -63,6 +65,17 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual(self.reactor.tcpClients, [])
         self.successResultOf(service.stopService())
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_read_repair_goes_with_replication(self) -> None:
+        """What readers find missing is brought where it is missing, unless nothing is to be replicated."""
+        member = "--blob-server=http://127.0.0.1:4001"
+        for more, expected in (([], {"health", "replication", "read-repair"}), (["--replicate-every=0"], {"health"})):
+            service = self.start("--role=api", member, *more)
+            assert isinstance(service, Stack)
+            timers = {part._name for part in service if isinstance(part, RoundTimer)}
+            self.assertEqual(timers, expected)
+            service.stopService()
+            self.reactor = MemoryReactorClock()
 
     def test_endpoint_strings_say_where_to_listen(self) -> None:
         """Twisted's own strings, for what host and port cannot say."""

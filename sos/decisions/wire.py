@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
@@ -18,8 +18,10 @@ from sos.words.blob import OLD_CONTRACT, BlobID, Entry, Kind, Metadata, Span, Ve
 from sos.words.errors import (
     BadInput,
     BlobConflict,
+    BlobDamaged,
     BlobNotFound,
     BlobTooLarge,
+    DigestMismatch,
     Forbidden,
     OtherGroup,
     RangeNotSatisfiable,
@@ -98,9 +100,12 @@ _STATUSES: Sequence[tuple[type[SOSError], int]] = (
     (Unsupported, 501),
 )
 
+_REASONS: Mapping[type[SOSError], str] = {BlobDamaged: "damaged", DigestMismatch: "mismatch"}
+"""What tells an error from others of its status, where somebody acts on it: the bytes of one copy are wrong."""
+
 _BY_STATUS = {status: kind for kind, status in _STATUSES}
 _SAID_IN_ONE_SENTENCE: frozenset[type[SOSError]] = frozenset(
-    {BadInput, BlobTooLarge, Forbidden, StoreFull, Unauthorized, Unsupported}
+    {BadInput, BlobTooLarge, DigestMismatch, Forbidden, StoreFull, Unauthorized, Unsupported}
 )
 _LONGEST_SENTENCE = 300
 
@@ -149,11 +154,9 @@ def headers_of_error(error: SOSError) -> list[tuple[bytes, bytes]]:
 
 
 def json_of_error(error: SOSError) -> bytes:
-    """Give the body that says an error: one sentence, and for a conflict its reason."""
-    shape = {"error": str(error)}
-    if isinstance(error, BlobConflict):
-        shape["reason"] = error.reason
-    return json_bytes(shape)
+    """Give the body that says an error: one sentence, and its reason where a peer has to know."""
+    reason = error.reason if isinstance(error, BlobConflict) else _REASONS.get(type(error))
+    return json_bytes({"error": str(error)} if reason is None else {"error": str(error), "reason": reason})
 
 
 def error_of(status: int, headers: Headers, payload: bytes, server: str, blob_id: BlobID | None) -> SOSError:
@@ -163,7 +166,9 @@ def error_of(status: int, headers: Headers, payload: bytes, server: str, blob_id
     `ServerUnavailable`; so does one that no blob server sends. `blob_id` is None where no blob was asked for.
     """
     sentence = _sentence_of(payload)
-    kind = _BY_STATUS.get(status)
+    kind = _kind_of(status, payload)
+    if kind is BlobDamaged and blob_id is not None:
+        return BlobDamaged(blob_id)
     if kind in _SAID_IN_ONE_SENTENCE:
         return kind(sentence or f"{server} answered {status} and did not say why.")
     if kind is BlobNotFound and blob_id is not None:
@@ -175,6 +180,15 @@ def error_of(status: int, headers: Headers, payload: bytes, server: str, blob_id
     else:
         error = None
     return error or ServerUnavailable(server, sentence or f"it answered {status}, not as a blob server does")
+
+
+def _kind_of(status: int, payload: bytes) -> type[SOSError] | None:
+    """Give the class that a status means, or one below it where there is a reason."""
+    kind = _BY_STATUS.get(status)
+    if kind is None:
+        return None
+    reason = _word_of(payload, "reason")
+    return next((below for below, said in _REASONS.items() if said == reason and issubclass(below, kind)), kind)
 
 
 def _conflict_of(headers: Headers, payload: bytes, blob_id: BlobID) -> BlobConflict | None:
@@ -193,11 +207,15 @@ def _unsatisfied_of(headers: Headers) -> RangeNotSatisfiable | None:
 
 def _sentence_of(payload: bytes) -> str:
     """Give the sentence in an error's body, without line ends and other controls; nothing where there is none."""
+    return "".join(filter(str.isprintable, _word_of(payload, "error")))[:_LONGEST_SENTENCE]
+
+
+def _word_of(payload: bytes, key: str) -> str:
     try:
-        sentence = json_object(payload).get("error")
+        word = json_object(payload).get(key)
     except BadInput:
         return ""
-    return "".join(filter(str.isprintable, sentence))[:_LONGEST_SENTENCE] if isinstance(sentence, str) else ""
+    return word if isinstance(word, str) else ""
 
 
 @lru_cache(maxsize=256)

@@ -97,6 +97,7 @@ class DiskStore:
         fs, tree, latch = workshop.fs, workshop.tree, workshop.latch
         self._holdings = Holdings(parts.reader, fs, tree, latch, self._suspect, parts.ages.wall)
         self._examination = Examination(self._holdings, parts.reader, fs, tree, latch, workshop.in_thread)
+        self._examining: set[Deferred[None]] = set()
         self._stages: set[Stage] = set()
         self._when_no_stages: Deferred[None] | None = None
         self._is_closed = False
@@ -316,11 +317,20 @@ class DiskStore:
         self.round, self.group = await self._commits.submit(lambda index: replica.adopt(index, group))
 
     async def suspect(self, blob_id: BlobID) -> None:
-        """Read the bytes of a blob in a thread, and set them apart if they are not those of its entry."""
+        """Read the bytes of a blob in a thread, and set them apart if they are wrong; even if nobody waits that long."""
         self._check_open()
+        examining = Deferred.fromCoroutine(self._examine(blob_id))
+        self._examining.add(examining)
+        await _shielded(examining.addBoth(self._examined, examining))
+
+    async def _examine(self, blob_id: BlobID) -> None:
         suspicion = await self._examination.of(blob_id)
         if suspicion is not None:
             await self._marked(suspicion)
+
+    def _examined(self, result: T, examining: Deferred[None]) -> T:
+        self._examining.discard(examining)
+        return result
 
     # Damage
 
@@ -346,6 +356,8 @@ class DiskStore:
         if self._is_closed:
             return
         self._is_closed = True
+        for examining in list(self._examining):
+            examining.cancel()
         for stage in list(self._stages):
             stage.fail(Unavailable("The store is being closed."))
         await self._no_stages()

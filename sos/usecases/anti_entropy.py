@@ -51,7 +51,22 @@ class AntiEntropy:
             differing.extend(part * BUCKETS_A_PART + bucket for bucket in buckets)
 
         await for_each(iter(await self._unequal(members, None)), look_into, PARTS_AT_ONCE)
-        await for_each(iter(sorted(differing)), lambda bucket: self._repair(members, bucket), BUCKETS_AT_ONCE)
+        await for_each(iter(sorted(differing)), lambda bucket: self.repair(members, bucket), BUCKETS_AT_ONCE)
+
+    async def repair(self, members: Sequence[Server], bucket: int) -> None:
+        """List one bucket at the members, and repair what differs in it."""
+        reached = self._copier.reached(members)
+        answers = await concurrently(self._entries_of(server, bucket) for server in reached)
+        held = {server: entries for server, entries in zip(reached, answers, strict=True) if entries is not None}
+        found: list[Repair[Server]] = []
+        for blob_id, holders in by_id(held):
+            if self._ghosts.has(holders):
+                self._copier.set_apart(blob_id, holders)
+            else:
+                found += repairs(list(held), holders)
+        for are_burials in (True, False):  # what is gone must go first
+            these = [repair for repair in found if isinstance(repair, Bury) is are_burials]
+            await for_each(iter(these), self._carry_out, min(self._at_once, len(these)))
 
     async def _unequal(self, members: Sequence[Server], part: int | None) -> Sequence[int]:
         """Give the parts, or the buckets of a part, in which any two members differ."""
@@ -66,20 +81,6 @@ class AntiEntropy:
         except SOSError as error:
             self._copier.leave_out(server, error)
             return None
-
-    async def _repair(self, members: Sequence[Server], bucket: int) -> None:
-        reached = self._copier.reached(members)
-        answers = await concurrently(self._entries_of(server, bucket) for server in reached)
-        held = {server: entries for server, entries in zip(reached, answers, strict=True) if entries is not None}
-        found: list[Repair[Server]] = []
-        for blob_id, holders in by_id(held):
-            if self._ghosts.has(holders):
-                self._copier.set_apart(blob_id, holders)
-            else:
-                found += repairs(list(held), holders)
-        for are_burials in (True, False):  # what is gone must go first
-            these = [repair for repair in found if isinstance(repair, Bury) is are_burials]
-            await for_each(iter(these), self._carry_out, min(self._at_once, len(these)))
 
     async def _carry_out(self, repair: Repair[Server]) -> None:
         async with self._repairs:

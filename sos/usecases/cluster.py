@@ -97,6 +97,10 @@ class Cluster:
         """Give the groups in the order in which they are tried for an ID."""
         yield from placement.order(blob_id, self._topology.groups)
 
+    def group_of(self, server: Server) -> Group | None:
+        """Give the group of a server, None for one that has left the topology."""
+        return self._group_of.get(server)
+
     def readers_for(self, blob_id: BlobID) -> list[Server]:
         """Give all servers in the order in which they are asked for an ID: the home group's first, those that rest last."""
         servers: list[Server] = []

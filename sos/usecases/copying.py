@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -10,13 +11,15 @@ from twisted.internet.defer import DeferredSemaphore
 from twisted.logger import Logger
 from twisted.web.iweb import IBodyProducer
 
+from sos.decisions.digests import expected_of
 from sos.decisions.repair import AllDamaged, Bury, Copy, OtherBytes, Renew, Repair
 from sos.decisions.topology import Server
 from sos.http.bodies import PIECE, BytesBody, collect
 from sos.usecases.cluster import Cluster
+from sos.usecases.suspects import Suspects
 from sos.words.blob import BlobID, Entry
-from sos.words.errors import BlobConflict, BlobNotFound, SOSError, Unavailable
-from sos.words.interfaces import IRoundReporter, OpenBlob
+from sos.words.errors import BlobConflict, BlobNotFound, DigestMismatch, SOSError, Unavailable
+from sos.words.interfaces import IRoundReporter
 
 SMALL = PIECE
 """Bytes up to which a blob is taken whole before it is sent on: what is in memory can go over a connection that is kept."""
@@ -64,6 +67,7 @@ class Copier:
         self._cluster = cluster
         self._reporter = reporter
         self._outcome = outcome
+        self._suspects = Suspects(cluster)
         self._large = DeferredSemaphore(LARGE_AT_ONCE)
 
     def reached(self, servers: Iterable[Server]) -> list[Server]:
@@ -137,7 +141,7 @@ class Copier:
         try:
             opened = await self._cluster.store_of(source).fetch(entry.id)
             incoming = opened.entry if entry.sha256 is None else evolve(entry, is_stray=False)
-            await self._cluster.store_of(target).receive(incoming, await _sendable(opened))
+            await self._cluster.store_of(target).receive(incoming, await _sendable(opened.body, incoming))
         except BlobNotFound:
             raise
         except SOSError as error:
@@ -149,6 +153,8 @@ class Copier:
                 error=error,
             )
             await self._look_after(error, source, target)
+            if isinstance(error, DigestMismatch):  # whoever spoilt the bytes: the source can find out whether it was it
+                await self._suspects.ask(source, entry.id)
             return False
         return True
 
@@ -191,9 +197,15 @@ class Copier:
                 self.leave_out(server, gone)
 
 
-async def _sendable(opened: OpenBlob) -> IBodyProducer:
-    """Give the body of a blob that was opened; of a small one its bytes, whole. Raises what the body fails with."""
-    size = opened.entry.size
-    if size is None or size > SMALL or isinstance(opened.body, BytesBody):
-        return opened.body
-    return BytesBody(await collect(opened.body, size))
+async def _sendable(body: IBodyProducer, entry: Entry) -> IBodyProducer:
+    """Give a body to send; of a small blob its bytes, whole and verified.
+
+    Raises what the body fails with, and `DigestMismatch`.
+    """
+    if entry.size is None or entry.size > SMALL:
+        return body
+    payload = await collect(body, SMALL)
+    expected = expected_of(entry)
+    if expected is not None and hashlib.new(expected.name, payload).digest() != expected.digest:
+        raise DigestMismatch(f"What came as {entry.id} are other bytes: their digest is another.")
+    return BytesBody(payload)

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from attrs import evolve
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.iweb import IBodyProducer
@@ -16,13 +15,15 @@ from sos.decisions.digests import Expected, expected_of
 from sos.decisions.tally import may_hide
 from sos.decisions.topology import Group, Server
 from sos.http.begun_body import begun
-from sos.http.bodies import BytesBody, take_pieces
+from sos.http.bodies import BytesBody, PushedBody, take_pieces
 from sos.http.verified_body import VerifiedBody
 from sos.usecases.cluster import Cluster
+from sos.usecases.continuation import Continuation
 from sos.usecases.first_answer import GRACE, FirstAnswer, NoAnswer
+from sos.usecases.suspects import Looked, Suspects, tell_nobody
 from sos.words.blob import BlobID, Entry, Kind, Span
 from sos.words.errors import BlobDamaged, BlobNotFound, RangeNotSatisfiable, SOSError, Unavailable
-from sos.words.interfaces import IDigested, OpenBlob
+from sos.words.interfaces import OpenBlob
 
 VERIFIED_WHOLE = 4 * 1024 * 1024
 """Bytes of the largest blob that is read and hashed before its first byte leaves (design, section 7)."""
@@ -42,11 +43,22 @@ class Downloads:
 
     _log = Logger()
 
-    def __init__(self, cluster: Cluster, needed_in: Callable[[Group], int], clock: IReactorTime) -> None:
-        """Ask the members of a cluster; `needed_in` gives the copies that an acknowledgement needed in a group."""
+    def __init__(
+        self,
+        cluster: Cluster,
+        needed_in: Callable[[Group], int],
+        clock: IReactorTime,
+        missed: Looked = tell_nobody,
+    ) -> None:
+        """Ask the members of a cluster; `needed_in` gives the copies that an acknowledgement needed in a group.
+
+        `missed` is told of members that lack what another one of their group has, or have damaged it.
+        """
         self._cluster = cluster
         self._needed_in = needed_in
         self._clock = clock
+        self._missed = missed
+        self._suspects = Suspects(cluster, missed)
 
     async def open(self, object_id: BlobID, span: Span | None = None) -> OpenBlob:
         """Open an object, or a span of it; the caller pours or stops the body.
@@ -74,29 +86,25 @@ class Downloads:
         if span is not None and _is_long(await store.stat(object_id)):
             opened = await store.fetch(object_id, span)
             _check_kind(opened)
-            return evolve(opened, body=await begun(opened.body))
+            body = await begun(opened.body)
+            if isinstance(body, PushedBody):  # out of a store of this process: it can go to the client past us
+                return evolve(opened, body=body)
+            return evolve(opened, body=self._continuation(server, opened.entry, span).of(body))
         opened = await store.fetch(object_id)
         _check_kind(opened)
         try:
-            return await self._verified(opened, span, moved)
+            return await self._verified(server, opened, span, moved)
         except BlobDamaged:
-            self._tell(server, object_id)
+            self._suspects.tell(server, object_id)
             raise
 
-    def _tell(self, server: Server, object_id: BlobID) -> None:
-        """Have a member look at a copy of which it gave wrong bytes; nobody waits for that."""
-        self._log.warn("{server} gave wrong bytes of {id}", server=server.url, id=object_id)
-        digested = self._cluster.digested(server)
-        if digested is not None:
-            telling = Deferred.fromCoroutine(_suspect(digested, object_id))
-            telling.addErrback(lambda failure: failure.trap(SOSError))
-
-    async def _verified(self, opened: OpenBlob, span: Span | None, moved: Moved) -> OpenBlob:
+    async def _verified(self, server: Server, opened: OpenBlob, span: Span | None, moved: Moved) -> OpenBlob:
         entry = opened.entry
         expected = expected_of(entry)
         if _is_long(entry):
-            opened = evolve(opened, body=await begun(opened.body))  # until bytes come, the next member may be asked
-            return opened if expected is None else evolve(opened, body=_verified_body(opened, expected))
+            body = await begun(opened.body)  # until bytes come, the next member may be asked
+            continuation = self._continuation(server, entry, None)
+            return OpenBlob(entry, self._verified_body(continuation.of(body), entry, expected, continuation))
         payload = await _gathered(opened.body, moved)
         if expected is not None and hashlib.new(expected.name, payload).digest() != expected.digest:
             raise BlobDamaged(entry.id)
@@ -105,6 +113,21 @@ class Downloads:
         if span.stop > len(payload):
             raise RangeNotSatisfiable(len(payload))
         return OpenBlob(entry, BytesBody(payload[span.start : span.stop]))
+
+    def _continuation(self, server: Server, entry: Entry, span: Span | None) -> Continuation:
+        return Continuation(self._cluster, self._clock, entry, span, server)
+
+    def _verified_body(
+        self, body: IBodyProducer, entry: Entry, expected: Expected | None, continuation: Continuation
+    ) -> IBodyProducer:
+        """Verify a body as it passes; where it is wrong, all who gave bytes of it look at their copies."""
+
+        def wrong() -> BlobDamaged:
+            for server in continuation.givers:
+                self._suspects.tell(server, entry.id)
+            return BlobDamaged(entry.id)
+
+        return body if expected is None else VerifiedBody(body, hashlib.new(expected.name), expected.digest, wrong)
 
     # All members
 
@@ -122,9 +145,19 @@ class Downloads:
 
         asking: FirstAnswer[T] = FirstAnswer(believed, self._clock, self._cluster.failed, discard, self._is_absent, grace)
         try:
-            return await asking.of(servers)
+            answer = await asking.of(servers)
         except NoAnswer as no:
             raise self._verdict(object_id, no.errors) from None
+        if asking.errors and asking.winner is not None:
+            self._tell_who_missed(object_id, asking.winner, asking.errors)
+        return answer
+
+    def _tell_who_missed(self, object_id: BlobID, holder: Server, errors: Errors) -> None:
+        """Pass on which members lack what one of their own group has: what is in another group may be a stray."""
+        group = self._cluster.group_of(holder)
+        for server, error in errors.items():
+            if isinstance(error, BlobNotFound | BlobDamaged) and self._cluster.group_of(server) == group:
+                self._missed(server, object_id)
 
     def _is_absent(self, errors: Errors) -> bool:
         """Whether so many members have said no that no acknowledged copy can hide, in any group."""
@@ -183,15 +216,6 @@ def _check_kind(opened: OpenBlob) -> None:
         raise
 
 
-def _verified_body(opened: OpenBlob, expected: Expected) -> VerifiedBody:
-    blob_id = opened.entry.id
-    return VerifiedBody(opened.body, hashlib.new(expected.name), expected.digest, lambda: BlobDamaged(blob_id))
-
-
 def _stop(opened: OpenBlob) -> None:
     """Let go of an answer that came too late."""
     opened.body.stopProducing()
-
-
-async def _suspect(digested: IDigested, object_id: BlobID) -> None:
-    await digested.suspect(object_id)

@@ -64,7 +64,10 @@ class FirstAnswer(Generic[T]):
         self._grace = grace
         self._waiting: list[Server] = []
         self._asked: dict[Server, Deferred[None]] = {}
-        self._errors: dict[Server, SOSError] = {}
+        self.errors: dict[Server, SOSError] = {}
+        """What those have said that did not answer well."""
+        self.winner: Server | None = None
+        """Who answered well first."""
         self._timer: IDelayedCall | None = None
         self._moved = 0
         self._winner: Deferred[T] = Deferred(lambda _: self._let_go())
@@ -101,9 +104,9 @@ class FirstAnswer(Generic[T]):
         try:
             answer = await self._ask(server)
         except SOSError as error:
-            self._errors[server] = error
+            self.errors[server] = error
             was_waited_for = self._asked.pop(server, None) is not None
-            if self._is_settled(self._errors):
+            if self._is_settled(self.errors):
                 self._end_without()
             elif was_waited_for:
                 self._ask_next()
@@ -113,6 +116,7 @@ class FirstAnswer(Generic[T]):
             self._discard(answer)
         else:
             self._let_go()
+            self.winner = server
             self._winner.callback(answer)
 
     def _lose_patience(self) -> None:
@@ -148,7 +152,7 @@ class FirstAnswer(Generic[T]):
         """Give up on a good answer."""
         self._let_go()
         if not self._winner.called:
-            self._winner.errback(NoAnswer(self._errors))
+            self._winner.errback(NoAnswer(self.errors))
 
     def _fail(self, failure: Failure) -> None:
         """Pass on a fault of ours; a member that we let go is none."""

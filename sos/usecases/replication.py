@@ -7,7 +7,7 @@ numbered, and the number is noted at every member that completed one, so that a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -15,6 +15,7 @@ from zope.interface import implementer
 from sos.decisions.ghosts import Ghosts
 from sos.decisions.topology import Group, Server
 from sos.usecases.anti_entropy import AntiEntropy
+from sos.usecases.census import Census, Summaries
 from sos.usecases.clearance import Clearance
 from sos.usecases.cluster import Cluster
 from sos.usecases.concurrently import concurrently
@@ -22,16 +23,14 @@ from sos.usecases.copying import Copier, Round
 from sos.usecases.homecoming import Homecoming
 from sos.usecases.listing_pass import ListingPass
 from sos.words.blob import BlobID
-from sos.words.errors import OtherGroup, SOSError, Unsupported
-from sos.words.interfaces import IRoundReporter, StoreSummary
+from sos.words.errors import SOSError
+from sos.words.interfaces import IRoundReporter
 
 AT_ONCE = 32
 """Repairs under way at a time in a group: small blobs that come together share a commit, large ones have a limit."""
 
 PAGE = 1000
 """Names read from a member at a time."""
-
-Summaries = dict[Server, StoreSummary]
 
 
 @implementer(IRoundReporter)
@@ -84,7 +83,7 @@ class Replication:
                 outcome.dropped += await self._clearance.of(group, members)
 
     async def _equalise(self, group: Group, copier: Copier, outcome: Round) -> Summaries:
-        summaries, old = await self._ask(group, copier)
+        summaries, old = await Census(self._cluster, copier).of(group)
         if len({summary.root for summary in summaries.values()}) > 1:
             anti_entropy = AntiEntropy(self._cluster, copier, self._at_once, Ghosts.among(summaries))
             await anti_entropy.equalise(list(summaries))
@@ -94,38 +93,6 @@ class Replication:
         await self._note(group, summaries, copier, outcome)
         outcome.old_contract.update(old)
         return summaries
-
-    async def _ask(self, group: Group, copier: Copier) -> tuple[Summaries, list[Server]]:
-        """Ask the members of a group what they hold: those with digests, each store once, and the old servers."""
-        answers = await concurrently(self._summary_of(server, group, copier) for server in group.members)
-        asked = dict(zip(group.members, answers, strict=True))
-        old = [server for server, answer in asked.items() if answer is None and copier.reached([server])]
-        known = {server: answer for server, answer in asked.items() if answer is not None}
-        return self._each_store_once(known), old
-
-    async def _summary_of(self, server: Server, group: Group, copier: Copier) -> StoreSummary | None:
-        """Give a member's summary, None for an old server, and for one that is left out of the round."""
-        digested = self._cluster.digested(server)
-        if digested is None:
-            return None
-        try:
-            summary = await digested.summary()
-            if summary.group not in (None, group.name):
-                raise OtherGroup(f"{server.url} is a store of group {summary.group}, not of {group.name}; see --adopt.")
-        except Unsupported:
-            return None
-        except SOSError as error:
-            copier.leave_out(server, error)
-            return None
-        return summary
-
-    def _each_store_once(self, summaries: Mapping[Server, StoreSummary]) -> Summaries:
-        found: dict[str, Server] = {}
-        for server, summary in summaries.items():
-            first = found.setdefault(summary.store, server)
-            if first != server:
-                self._log.warn("{one} and {other} are one store, and one copy", one=first.url, other=server.url)
-        return {server: summaries[server] for server in found.values()}
 
     async def _note(self, group: Group, summaries: Summaries, copier: Copier, outcome: Round) -> None:
         """Write the number of the round into the members that completed it."""

@@ -138,26 +138,63 @@ def test_a_member_that_gives_no_byte_of_a_long_object_is_replaced(
     assert visitor.answer.body == (LONG[100:5_000_100] if headers else LONG)
 
 
-@pytest.mark.parametrize("place", [2 * PIECE, len(LONG) // 2, len(LONG) - 1])
-def test_a_member_that_falls_silent_in_a_long_answer_shows_in_the_framing(town: Town, place: int) -> None:
+IN_THE_MIDDLE = [2 * PIECE, len(LONG) // 2, len(LONG) - 1]
+"""Bytes of a long answer that have come, and left for the client, before its member is gone."""
+
+
+@pytest.mark.parametrize("place", IN_THE_MIDDLE)
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=100-5119998"}])
+@pytest.mark.parametrize(("kind", "patience"), [(Line.refuse, 0.0), (Line.go_silent, SILENCE)])
+def test_another_member_goes_on_with_a_long_answer(
+    town: Town, kind: Callable[[Line], None], patience: float, headers: dict[str, str], place: int
+) -> None:
+    """At the byte that was reached, and the client does not notice: a death costs a moment, silence its deadline."""
+    town.stored(LONG)
+    line = town.members["a"].line
+    if headers:  # two questions for the entry come before the span
+        line.to_api.passing_heads = 2
+    line.to_api.break_after(min(place, len(LONG) - 200), lambda end: kind(line), BLOB)
+    before = town.members["b"].line.to_api.passed
+    visitor = town.fetch(LONG, headers=headers)
+    assert town.seconds_until(lambda: visitor.is_over) <= patience + STEP
+    assert visitor.answer.is_whole
+    assert visitor.answer.body == (LONG[100:5_119_999] if headers else LONG)
+    assert town.members["b"].line.to_api.passed - before < len(LONG) - place + 2000
+    assert line.open_connections == 0
+
+
+@pytest.mark.parametrize("place", IN_THE_MIDDLE)
+def test_a_long_answer_that_nobody_goes_on_with_shows_in_the_framing(town: Town, place: int) -> None:
     """Bytes have left: after 30 seconds of silence the client's connection is dropped, and so is the member's."""
     town.stored(LONG)
     line = town.members["a"].line
     line.to_api.break_after(place, lambda end: line.go_silent())
+    for other in town.lines("bc"):
+        other.refuse()
     visitor = town.fetch(LONG)
-    assert town.seconds_until(lambda: visitor.is_over) <= SILENCE + STEP
+    assert town.seconds_until(lambda: visitor.is_over) <= SILENCE + 2 * (IMPATIENCE + GRACE)
     assert not visitor.answer.is_whole
     assert LONG.startswith(visitor.answer.body)
     assert line.open_connections == 0
+    for other in town.lines("bc"):
+        other.heal()
+    town.pass_time(60)
     assert town.fetched(LONG) == 200
 
 
-def test_a_member_that_dies_in_a_long_answer_shows_in_the_framing_at_once(town: Town) -> None:
-    """And the next fetch asks somebody else."""
+def test_members_that_die_one_after_the_other_are_all_replaced(town: Town) -> None:
+    """Each gives what it can, and the last one the rest."""
     town.stored(LONG)
-    line = town.members["a"].line
-    line.to_api.break_after(2 * PIECE, lambda end: line.refuse())
-    assert not town.fetch(LONG).answer.is_whole
+    for line in town.lines("ab"):
+        line.to_api.break_after(2 * PIECE, lambda end, line=line: line.refuse(), BLOB)  # type: ignore[misc]
+    assert town.fetch(LONG).answer.body == LONG
+
+
+def test_a_connection_that_breaks_is_not_the_end_of_the_only_member(build: Builder) -> None:
+    """The member is there: it goes on itself, over another connection."""
+    town = build(one="a")
+    town.stored(LONG)
+    town.members["a"].line.to_api.break_after(2 * PIECE, lambda end: end.abort(), BLOB)
     assert town.fetch(LONG).answer.body == LONG
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
@@ -15,13 +15,14 @@ from sos.http.client import Client
 from sos.http.front import Front
 from sos.http.origins import Origin
 from sos.remote_replica import RemoteReplica
-from sos.service import PROBE_EVERY
+from sos.service import PROBE_EVERY, REPAIR_EVERY
 from sos.services.timer import RoundTimer
 from sos.store.memory import MemoryStore
 from sos.usecases.cluster import Cluster
 from sos.usecases.copies import Copies
 from sos.usecases.copying import Round
 from sos.usecases.downloads import Downloads
+from sos.usecases.read_repair import ReadRepair
 from sos.usecases.replication import Replication, SilentReporter
 from sos.usecases.uploads import Uploads
 from sos.web.blobs import blob_server_root
@@ -92,11 +93,21 @@ class Api:
         )
         copies = Copies(self.cluster, town.clock, min_copies)
         uploads = upload_root(Uploads(copies, hashlib.sha1, MOST_UPLOAD), town.wall)
-        downloads = download_root(Downloads(self.cluster, copies.needed_in, town.clock), town.wall)
+        self._clock = town.clock
+        self._read_repair = ReadRepair(self.cluster, town.clock.seconds)
+        downloads = Downloads(self.cluster, copies.needed_in, town.clock, self._read_repair.look_into)
         self.uploads = Front(uploads, town.clock, town.wall)
-        self.downloads = Front(downloads, town.clock, town.wall)
-        self.probing = RoundTimer("health", PROBE_EVERY, self.cluster.probe, town.clock)
-        self.probing.startService()
+        self.downloads = Front(download_root(downloads, town.wall), town.clock, town.wall)
+        self._timers: list[RoundTimer] = []
+        self._repeat("health", PROBE_EVERY, self.cluster.probe)
+
+    def begin_read_repair(self) -> None:
+        """Repair what downloads find missing; until then most tests want to see what is missing."""
+        self._repeat("read-repair", REPAIR_EVERY, self._read_repair.round)
+
+    def _repeat(self, name: str, every: float, round_: Callable[[], Awaitable[object]]) -> None:
+        self._timers.append(RoundTimer(name, every, round_, self._clock))
+        self._timers[-1].startService()
 
     def _store_for(self, wanted: Server) -> RemoteReplica:
         return RemoteReplica(self.client, wanted.url, hear=lambda clock, round_: self.cluster.heard(wanted, clock, round_))
@@ -107,7 +118,8 @@ class Api:
 
     def end(self) -> None:
         """Stop, as a whole."""
-        success_of(self.probing.stopService())
+        for timer in self._timers:
+            success_of(timer.stopService())
         self.uploads.drop()
         self.downloads.drop()
         success_of(self.client.close())

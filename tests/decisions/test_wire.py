@@ -79,6 +79,8 @@ def test_each_error_has_its_status(error: SOSError, status: int | None) -> None:
         BlobTooLarge("Too large."),
         RangeNotSatisfiable(12),
         StoreFull("No room."),
+        BlobDamaged("abc"),
+        DigestMismatch("Other bytes."),
     ],
 )
 def test_an_error_survives_the_wire(error: SOSError) -> None:
@@ -90,7 +92,7 @@ def test_an_error_survives_the_wire(error: SOSError) -> None:
     assert (type(read), str(read), vars(read)) == (type(error), str(error), vars(error))
 
 
-@pytest.mark.parametrize("error", [Unavailable("Later."), StoreReadOnly("Disk."), BlobDamaged("abc")])
+@pytest.mark.parametrize("error", [Unavailable("Later."), StoreReadOnly("Disk.")])
 def test_what_shares_a_status_comes_back_as_a_server_out_of_reach(error: SOSError) -> None:
     """With its sentence."""
     read = wire.error_of(503, [], wire.json_of_error(error), "http://a", ABC)
@@ -109,6 +111,15 @@ def test_a_foreign_answer_is_a_server_out_of_reach(status: int, payload: bytes) 
 def test_a_conflict_without_a_reason_is_not_believed(payload: bytes) -> None:
     """A writer would move its clock, or give up, for nothing."""
     assert isinstance(wire.error_of(409, [(wire.VERSION, b"5")], payload, "http://a", ABC), ServerUnavailable)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "kind"), [(503, "mismatch", ServerUnavailable), (400, "damaged", BadInput), (409, "damaged", None)]
+)
+def test_a_reason_counts_only_with_its_status(status: int, reason: str, kind: type[SOSError] | None) -> None:
+    """Else it is as if nothing had been said."""
+    read = wire.error_of(status, [], json.dumps({"error": "?", "reason": reason}).encode(), "http://a", ABC)
+    assert type(read) is (kind or ServerUnavailable)
 
 
 def test_a_sentence_of_a_peer_has_no_controls() -> None:

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 from attrs import evolve
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from sos.decisions.buckets import BUCKETS, EMPTY, bucket_of, changed, root_digest, takes_part
 from sos.store import replica
@@ -305,6 +305,35 @@ def test_large_bytes_are_hashed_in_a_thread(bench: Bench) -> None:
     assert again.status().damaged == 0
     assert bench.files("quarantine") == []
     success_of(again.close())
+
+
+def test_a_long_look_goes_on_when_the_one_who_asked_has_left(bench: Bench) -> None:
+    """Else the damage of what takes longer to read than anybody waits would never be found."""
+    store = bench.open()
+    received(store, LARGE)
+    success_of(store.close())
+    bench.files("blobs")[0].write_bytes(LARGE[:-1] + b"y")
+    thread = HeldThread()
+    again = bench.open(in_thread=thread)
+    asking = Deferred.fromCoroutine(again.suspect(ABC))
+    asking.cancel()
+    assert isinstance(failure_of(asking), CancelledError)
+    thread.run_all()
+    assert again.status().damaged == 1
+    success_of(again.close())
+
+
+def test_a_store_that_is_closed_looks_at_nothing_more(bench: Bench) -> None:
+    """What waits for its turn would find its database closed."""
+    store = bench.open()
+    received(store, LARGE)
+    success_of(store.close())
+    thread = HeldThread()
+    again = bench.open(in_thread=thread)
+    asking = [Deferred.fromCoroutine(again.suspect(ABC)) for _ in range(2)]
+    success_of(again.close())
+    thread.run_all()
+    assert all(isinstance(failure_of(asked), CancelledError) for asked in asking)
 
 
 def test_a_suspected_file_that_cannot_be_read_is_not_called_sound(bench: Bench) -> None:

@@ -147,6 +147,49 @@ def test_wrong_bytes_of_a_long_object_never_end_well() -> None:
     assert bytes_of(right) == LONG
 
 
+def test_a_member_that_gave_wrong_bytes_of_a_long_object_is_told_at_its_end() -> None:
+    """Not before: nobody knows it sooner. One that gave the right ones is left alone."""
+    wrong = LONG[:-1] + b"x"
+    liar, well = Giving(holding(LONG), wrong[:100_000], wrong[100_000:]), Flaky(holding(LONG))
+    for member in (liar, well):
+        opened = success_of(downloads_of(cluster_of(one={"a": member})).open(ABC))
+        assert member.calls == ["fetch"]
+        reading = collect(opened.body, 2 * VERIFIED_WHOLE)
+        if member is well:
+            success_of(reading)
+        else:
+            assert isinstance(failure_of(reading), BlobDamaged)
+    assert (liar.calls, well.calls) == (["fetch", "suspect"], ["fetch"])
+
+
+HALF = LONG[:100_000], LONG[100_000:2_000_000]
+
+
+def test_a_long_object_goes_on_from_another_member() -> None:
+    """Only what is missing is asked for, and the whole is verified."""
+    breaking, other = Giving(holding(LONG), *HALF, breaks=True), Flaky(holding(LONG))
+    opened = success_of(downloads_of(cluster_of(one={"a": breaking, "b": other})).open(ABC))
+    assert other.calls == []
+    assert bytes_of(opened) == LONG
+    assert other.calls == ["fetch"]
+
+
+def test_nobody_goes_on_with_other_bytes() -> None:
+    """One ID, another SHA-256: the reader gets one of them, or an error. A chunk of what is there is neither."""
+    breaking, other = Giving(holding(LONG), *HALF, breaks=True), Flaky(holding(LONG + b"x"))
+    opened = success_of(downloads_of(cluster_of(one={"a": breaking, "b": other})).open(ABC))
+    assert isinstance(failure_of(collect(opened.body, 2 * VERIFIED_WHOLE)), BlobTruncated)
+
+
+def test_all_who_gave_a_part_of_wrong_bytes_look_at_their_copies() -> None:
+    """Nobody knows whose part it was; a good copy stays as it is."""
+    wrong = Giving(holding(LONG), HALF[0], b"x" * len(HALF[1]), breaks=True)
+    other = Flaky(holding(LONG))
+    opened = success_of(downloads_of(cluster_of(one={"a": wrong, "b": other})).open(ABC))
+    assert isinstance(failure_of(collect(opened.body, 2 * VERIFIED_WHOLE)), BlobDamaged)
+    assert (wrong.calls, other.calls) == (["fetch", "suspect"], ["fetch", "suspect"])
+
+
 def test_bytes_of_an_old_server_are_held_against_the_id() -> None:
     """It keeps no digest, but there the ID is the digest of the bytes."""
     name = hashlib.sha1(b"hello").hexdigest()

@@ -120,7 +120,7 @@ class Copier:
                 if source not in self._outcome.unreachable and await self._copy_in_turn(repair.entry, source, target):
                     self._outcome.copied += 1
                     return True
-            except BlobNotFound:  # it has expired, or was removed since it was listed: nothing is missing any more
+            except BlobNotFound:  # it was removed since it was listed: nothing is missing any more
                 gone += 1
         if gone < len(repair.sources):
             self._fail(target)
@@ -135,7 +135,7 @@ class Copier:
     async def _copy(self, entry: Entry, source: Server, target: Server) -> bool:
         self._reporter.copy_begins(entry.id, source.url, target.url)
         try:
-            opened = await self._cluster.store_of(source).fetch(entry.id)
+            opened = await self._opened(entry, source)
             incoming = opened.entry if entry.sha256 is None else evolve(entry, is_stray=False)
             await self._cluster.store_of(target).receive(incoming, await _sendable(opened))
         except BlobNotFound:
@@ -151,6 +151,13 @@ class Copier:
             await self._look_after(error, source, target)
             return False
         return True
+
+    async def _opened(self, entry: Entry, source: Server) -> OpenBlob:
+        """Open a blob at its source; one that expires is no less one until all members have a tombstone for it."""
+        digested = None if entry.expires is None else self._cluster.digested(source)
+        if digested is None:
+            return await self._cluster.store_of(source).fetch(entry.id)
+        return await digested.fetch_past_expiry(entry.id)
 
     async def _try(self, target: Server, entry: Entry, call: Callable[[], Awaitable[object]]) -> bool:
         """Make one call; what came to be newer meanwhile is no failure, for the next round sees it."""

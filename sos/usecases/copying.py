@@ -15,7 +15,7 @@ from sos.decisions.topology import Server
 from sos.http.bodies import PIECE, BytesBody, collect
 from sos.usecases.cluster import Cluster
 from sos.words.blob import BlobID, Entry
-from sos.words.errors import BlobConflict, BlobNotFound, SOSError, Unavailable
+from sos.words.errors import BlobConflict, BlobNotFound, SOSError, StoreFull, Unavailable
 from sos.words.interfaces import IRoundReporter, OpenBlob
 
 SMALL = PIECE
@@ -65,6 +65,7 @@ class Copier:
         self._reporter = reporter
         self._outcome = outcome
         self._large = DeferredSemaphore(LARGE_AT_ONCE)
+        self._full: set[Server] = set()
 
     def reached(self, servers: Iterable[Server]) -> list[Server]:
         """Give those of some members that have been in reach so far."""
@@ -126,6 +127,24 @@ class Copier:
             self._fail(target)
         return False
 
+    async def bring(self, stray: Entry, source: Server, target: Server) -> bool:
+        """Stream a stray to a member of its home group, and say whether it arrived.
+
+        A member without room is asked once in a round; that it has none is no failure, for the stray is safe where it is.
+        """
+        if target in self._full:
+            return False
+        self._reporter.blob_is_missing(stray.id, target.url)
+        try:
+            has_arrived = await self._copy_in_turn(stray, source, target)
+        except BlobNotFound:
+            return False
+        if has_arrived:
+            self._outcome.copied += 1
+        elif target not in self._full:
+            self._fail(target)
+        return has_arrived
+
     async def _copy_in_turn(self, entry: Entry, source: Server, target: Server) -> bool:
         if entry.size is not None and entry.size <= SMALL:
             return await self._copy(entry, source, target)
@@ -148,6 +167,8 @@ class Copier:
                 target=target.url,
                 error=error,
             )
+            if isinstance(error, StoreFull):
+                self._full.add(target)
             await self._look_after(error, source, target)
             return False
         return True

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from sos.decisions.repair import Copy
 from sos.decisions.tally import usual_min_copies
 from sos.decisions.topology import Group, Server
 from sos.usecases.cluster import Cluster
@@ -79,13 +78,10 @@ class Homecoming:
         except BlobConflict as error:
             return error.reason == BlobConflict.OLDER
         except BlobNotFound:
-            return await self._copied(target, entry, holder)
+            return await self._copier.bring(entry, holder, target)
         except Unsupported:  # a server of the old contract: it takes bytes, and nothing can be removed from it
-            return entry.is_live and await self._copied(target, entry, holder)
+            return entry.is_live and await self._copier.bring(entry, holder, target)
         except SOSError as error:
             self._copier.leave_out(target, error)
             return False
         return True
-
-    async def _copied(self, target: Server, entry: Entry, holder: Server) -> bool:
-        return await self._copier.copy(Copy(entry, (target,), (holder,)), target)

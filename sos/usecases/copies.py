@@ -66,7 +66,8 @@ class Copies:
 
             writers = self._cluster.writers_of(group, needed)
             doubtful = frozenset(filter(self._cluster.is_resting, writers))
-            tally = await GroupWrite(needed, self._clock, self._cluster.failed).run(writers, write, doubtful)
+            writing = GroupWrite(needed, self._clock, self._cluster.failed, self._cluster.is_alive)
+            tally = await writing.run(writers, write, doubtful)
             if tally.newest_held is None or tally.other_bytes is not None:
                 return tally
             self._versions.observe(Version(tally.newest_held))

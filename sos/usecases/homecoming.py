@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
+from sos.decisions.repair import OtherBytes
 from sos.decisions.tally import usual_min_copies
 from sos.decisions.topology import Group, Server
 from sos.usecases.cluster import Cluster
@@ -76,6 +77,8 @@ class Homecoming:
             else:
                 await self._cluster.remover(target).remove(entry.id, entry.version)
         except BlobConflict as error:
+            if error.reason == BlobConflict.OTHER_BYTES:
+                await self._copier.carry_out(OtherBytes(entry.id, (target, holder)))
             return error.reason == BlobConflict.OLDER
         except BlobNotFound:
             return await self._copier.bring(entry, holder, target)

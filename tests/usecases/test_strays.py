@@ -254,6 +254,18 @@ def test_an_old_server_gets_its_strays() -> None:
     assert place.held() == ["live", "live", "nothing", "nothing"]
 
 
+def test_a_stray_with_other_bytes_than_are_at_home_stays_and_is_reported() -> None:
+    """In every round: sos picks nobody's bytes."""
+    place = Place()
+    stray = evolve(HELLO, version=Version(7), is_stray=True)
+    success_of(place.members["n0"].local.receive(stray, bytes_body(b"hello")))
+    success_of(place.members["h0"].local.receive(Entry(id=ABC, version=Version(5)), bytes_body(b"other")))
+    success_of(place.replication.round())
+    for _ in range(2):
+        assert success_of(place.replication.round()).reported == {ABC}
+        assert place.held() == ["live", "live", "live", "nothing"]
+
+
 def test_a_copy_that_missed_a_delete_is_not_served() -> None:
     """A whole group was away; the home group knows better, and says so with its no."""
     place = Place()

@@ -18,8 +18,16 @@ from sos.http.answer import Answer
 from sos.http.bodies import BytesSource, collect
 from sos.remote import RemoteStore, is_ours
 from sos.words.blob import BlobID, Entry, Version
-from sos.words.errors import BadInput, BlobNotFound, BlobTooLarge, OtherGroup, ServerUnavailable, Unsupported
-from sos.words.interfaces import IRemoteReplica, Received, Removed, StoreSummary
+from sos.words.errors import (
+    BadInput,
+    BlobNotFound,
+    BlobTooLarge,
+    OtherGroup,
+    ServerUnavailable,
+    SOSError,
+    Unsupported,
+)
+from sos.words.interfaces import IRemoteReplica, OpenBlob, Received, Removed, StoreSummary
 
 T = TypeVar("T")
 
@@ -35,8 +43,8 @@ class RemoteReplica(RemoteStore):
             headers.append((b"X-Sos-Stray", b"1"))
         answer = await self._answer_of(b"DELETE", wire.blob_path(blob_id), headers, expected=204, blob_id=blob_id)
         await collect(answer.body, 0)
-        was_known = answer.header(wire.KNOWN) == b"1"
-        return Removed(evolve(Entry.tombstone(blob_id, version), is_stray=is_stray), was_known, self._store_of(answer))
+        held = evolve(Entry.tombstone(blob_id, version), is_stray=answer.header(wire.STRAY) == b"1")
+        return Removed(held, answer.header(wire.KNOWN) == b"1", self._store_of(answer))
 
     async def summary(self) -> StoreSummary:
         """Say what the whole store holds; see `IDigested`."""
@@ -74,6 +82,15 @@ class RemoteReplica(RemoteStore):
         if name != entry.id or held.sha256 != entry.sha256 or entry.size not in (None, size):
             raise ServerUnavailable(self.server, "it acknowledged another entry than the one that it was sent")
         return Received(evolve(entry, size=size, version=held.version, is_stray=held.is_stray), self._store_of(answer))
+
+    async def fetch_past_expiry(self, blob_id: BlobID) -> OpenBlob:
+        """Open a blob, be it expired; see `IDigested`."""
+        answer = await self._answer_of(b"GET", b"/sync/blob/" + blob_id.encode("ascii"), blob_id=blob_id)
+        try:
+            return OpenBlob(self._entry_of(blob_id, answer, answer.length), answer.body)
+        except SOSError:
+            answer.body.stopProducing()
+            raise
 
     async def forget(self, blob_id: BlobID, version: Version) -> None:
         """Drop a stray; see `IDigested`."""

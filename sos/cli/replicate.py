@@ -18,6 +18,12 @@ from sos.usecases.replication import SilentReporter
 from sos.words.blob import BlobID
 from sos.words.interfaces import IRoundReporter
 
+PERSON_NEEDED = 3
+"""The exit status when all was done that could be, and something is left that no round can settle."""
+
+MOST_NAMED = 5
+"""IDs named in one sentence; the log names all."""
+
 ReplicateOnce = Callable[[ReplicateOptions, IRoundReporter, Any], Awaitable[Round]]
 """Runs a round over the servers of the options, with the reactor that is its last argument."""
 
@@ -44,7 +50,10 @@ class PrintingReporter:
 
 
 def replicate(arguments: Sequence[str]) -> NoReturn:
-    """Run one round and exit: 0 when every member was reached and every copy made, `FAILED` otherwise."""
+    """Run one round and exit: 0 when every member was reached and every copy made, `FAILED` otherwise.
+
+    `PERSON_NEEDED` when all that is wrong is nothing that another round could do better.
+    """
     options = ReplicateOptions()
     options.parseOptions(arguments)
     from sos.service import replicate_once
@@ -61,10 +70,10 @@ async def run_round(reactor: Any, options: ReplicateOptions, replicate_once: Rep
         reporter = PrintingReporter(sys.stdout)
     outcome = await replicate_once(options, reporter, reactor)
     sys.stdout.flush()
-    complaints = complaints_of(outcome)
-    if complaints:
-        print("\n".join(complaints), file=sys.stderr)
-        raise SystemExit(FAILED)
+    complaints, reports = complaints_of(outcome), reports_of(outcome)
+    if complaints or reports:
+        print("\n".join([*complaints, *reports]), file=sys.stderr)
+        raise SystemExit(FAILED if complaints else PERSON_NEEDED)
 
 
 def complaints_of(outcome: Round) -> Sequence[str]:
@@ -75,3 +84,12 @@ def complaints_of(outcome: Round) -> Sequence[str]:
     if outcome.failed:
         complaints.append(f"{outcome.failed} copies could not be made; the next round tries again.")
     return complaints
+
+
+def reports_of(outcome: Round) -> Sequence[str]:
+    """Give a sentence for what nobody but a person can settle."""
+    names = sorted(outcome.reported)
+    if not names:
+        return []
+    shown = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
+    return [f"No round can settle {shown}: other bytes, damage in every copy, or perhaps deleted; see the log above."]

@@ -32,6 +32,7 @@ from sos.words.errors import (
     Unavailable,
     Unsupported,
 )
+from sos.words.versions import LARGEST
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Header lines in the order of the wire."""
@@ -44,6 +45,7 @@ PROTOCOL = b"x-sos-protocol"
 client of the old contract sees the old contract and nothing else."""
 PROTOCOL_NOW = b"1"
 VERSION = b"x-sos-version"
+"""In an answer 404: the version under which a blob was deleted or has expired."""
 SHA256 = b"x-sos-sha256"
 KIND = b"x-sos-kind"
 EXPIRES = b"x-sos-expires"
@@ -140,12 +142,16 @@ def status_of(error: SOSError) -> int | None:
     return None
 
 
+def internal_headers_of_error(error: SOSError) -> list[tuple[bytes, bytes]]:
+    """Give the headers that tell our own servers what a client need not know of an error."""
+    version = error.version if isinstance(error, BlobConflict) else error.gone if isinstance(error, BlobNotFound) else None
+    return [] if version is None else [(b"X-Sos-Version", b"%d" % version)]
+
+
 def headers_of_error(error: SOSError) -> list[tuple[bytes, bytes]]:
-    """Give the headers that go with an error's status."""
+    """Give the headers that go with an error's status, whoever asked."""
     if isinstance(error, RangeNotSatisfiable):
         return [(b"Content-Range", b"bytes */%d" % error.size)]
-    if isinstance(error, BlobConflict):
-        return [(b"X-Sos-Version", b"%d" % error.version)]
     if isinstance(error, Unauthorized):
         return [(b"WWW-Authenticate", b"Bearer")]
     if error.transient:
@@ -172,7 +178,7 @@ def error_of(status: int, headers: Headers, payload: bytes, server: str, blob_id
     if kind in _SAID_IN_ONE_SENTENCE:
         return kind(sentence or f"{server} answered {status} and did not say why.")
     if kind is BlobNotFound and blob_id is not None:
-        return BlobNotFound(blob_id)
+        return BlobNotFound(blob_id, _gone_in(headers))
     if kind is BlobConflict and blob_id is not None:
         error: SOSError | None = _conflict_of(headers, payload, blob_id)
     elif kind is RangeNotSatisfiable:
@@ -189,6 +195,11 @@ def _kind_of(status: int, payload: bytes) -> type[SOSError] | None:
         return None
     reason = _word_of(payload, "reason")
     return next((below for below, said in _REASONS.items() if said == reason and issubclass(below, kind)), kind)
+
+
+def _gone_in(headers: Headers) -> int | None:
+    gone = heard_of(dict(headers).get(VERSION))
+    return None if gone is None or gone > LARGEST else gone
 
 
 def _conflict_of(headers: Headers, payload: bytes, blob_id: BlobID) -> BlobConflict | None:

@@ -59,13 +59,13 @@ class Holdings:
             self._fs.close(descriptor)
         return row.entry
 
-    def open(self, blob_id: BlobID, span: Span | None) -> OpenBlob:
-        """Open a live blob.
+    def open(self, blob_id: BlobID, span: Span | None, past_expiry: bool = False) -> OpenBlob:
+        """Open a live blob, with `past_expiry` also one that has expired and still has its bytes.
 
         Raises `BlobNotFound`, `BlobDamaged`, `RangeNotSatisfiable`, `Unavailable`, and `BytesSuspected` for damage that
         nobody has seen yet.
         """
-        row, descriptor = self._sound(blob_id)
+        row, descriptor = self._sound(blob_id, past_expiry)
         if span is None and row.payload is not None:  # the usual case
             return OpenBlob(row.entry, BytesBody(row.payload))
         size = row.entry.size or 0
@@ -82,7 +82,7 @@ class Holdings:
         assert row.payload is not None
         return BytesBody(row.payload if span.length == len(row.payload) else row.payload[span.start : span.stop])
 
-    def _sound(self, blob_id: BlobID) -> tuple[Row, int | None]:
+    def _sound(self, blob_id: BlobID, past_expiry: bool = False) -> tuple[Row, int | None]:
         """Give a row whose bytes are there, with its open file if it has one.
 
         A file can vanish between its row and its opening, because the row was replaced just then: so the row is read
@@ -90,7 +90,7 @@ class Holdings:
         """
         missing: int | None = None
         while True:
-            row = self._live_row(blob_id)
+            row = self._live_row(blob_id, past_expiry)
             if row.file is None:
                 return self._checked(row), None
             if row.file == missing:
@@ -100,14 +100,16 @@ class Holdings:
             except FileNotFoundError:
                 missing = row.file
 
-    def _live_row(self, blob_id: BlobID) -> Row:
+    def _live_row(self, blob_id: BlobID, past_expiry: bool) -> Row:
         self._latch.check_read()
         try:
             row = self._reader.row(blob_id)
         except sqlite3.Error as error:
             raise self._latch.judge(error) from error
-        if row is None or not row.entry.is_live or row.entry.is_expired(self._wall()):
+        if row is None:
             raise BlobNotFound(blob_id)
+        if not row.entry.is_live or (not past_expiry and row.entry.is_expired(self._wall())):
+            raise BlobNotFound(blob_id, row.entry.version)
         if row.entry.is_damaged:
             raise BlobDamaged(blob_id)
         return row

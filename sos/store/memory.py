@@ -82,13 +82,7 @@ class MemoryStore:
 
     async def fetch(self, blob_id: BlobID, span: Span | None = None) -> OpenBlob:
         """Open a blob."""
-        held = self._sound(blob_id)
-        entry, payload = held.entry, held.payload
-        wanted = Span(0, len(payload)) if span is None else span
-        if wanted.start < 0 or wanted.length < 0 or wanted.stop > len(payload):
-            raise RangeNotSatisfiable(len(payload))
-        pieces = [payload[at : min(at + PIECE, wanted.stop)] for at in range(wanted.start, wanted.stop, PIECE)]
-        return OpenBlob(entry, BytesBody(*pieces))
+        return _opened(self._sound(blob_id), span)
 
     async def stat(self, blob_id: BlobID) -> Entry:
         """Give the entry of a blob that `fetch` would give."""
@@ -217,6 +211,10 @@ class MemoryStore:
         renewed, _ = self._applied(evolve(entry, size=held.entry.size), held.payload)
         return Received(renewed, self.uuid)
 
+    async def fetch_past_expiry(self, blob_id: BlobID) -> OpenBlob:
+        """Open a blob, be it expired."""
+        return _opened(self._sound(blob_id, past_expiry=True), None)
+
     async def forget(self, blob_id: BlobID, version: Version) -> None:
         """Drop a stray that was carried home."""
         self._check_open()
@@ -312,11 +310,13 @@ class MemoryStore:
         is_sound = entry.is_live and not entry.is_damaged and not entry.is_expired(self._ages.wall())
         return is_sound and entry.id.startswith(prefix) and kind in (None, entry.kind)
 
-    def _sound(self, blob_id: BlobID) -> Held:
+    def _sound(self, blob_id: BlobID, past_expiry: bool = False) -> Held:
         self._check_open()
         held = self._shelf.held(blob_id)
-        if held is None or not held.entry.is_live or held.entry.is_expired(self._ages.wall()):
+        if held is None:
             raise BlobNotFound(blob_id)
+        if not held.entry.is_live or (not past_expiry and held.entry.is_expired(self._ages.wall())):
+            raise BlobNotFound(blob_id, held.entry.version)
         if held.entry.is_damaged:
             raise BlobDamaged(blob_id)
         return held
@@ -331,3 +331,12 @@ class MemoryStore:
     def _check_open(self) -> None:
         if self._is_closed:
             raise Unavailable("The store is closed.")
+
+
+def _opened(held: Held, span: Span | None) -> OpenBlob:
+    payload = held.payload
+    wanted = Span(0, len(payload)) if span is None else span
+    if wanted.start < 0 or wanted.length < 0 or wanted.stop > len(payload):
+        raise RangeNotSatisfiable(len(payload))
+    pieces = [payload[at : min(at + PIECE, wanted.stop)] for at in range(wanted.start, wanted.stop, PIECE)]
+    return OpenBlob(held.entry, BytesBody(*pieces))

@@ -229,6 +229,18 @@ class Cluster:
             self._log.info("{server} is well again", server=server.url)
             self._health.answered(server)
 
+    async def is_alive(self, server: Server) -> bool:
+        """Ask a member for a sign of life; one that refuses us gives one, and a store of this very process is well."""
+        probed = IProbed(self.store_of(server), None)
+        if probed is not None:
+            try:
+                await within(GREETING, self._clock, server, _sign_of_life(probed))
+            except ServerUnavailable:
+                return False
+            except SOSError:
+                pass
+        return True
+
     async def probe(self) -> None:
         """Ask each member whose rest has ended for a sign of life, and each that has missed a round whether it still has.
 

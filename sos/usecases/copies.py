@@ -34,16 +34,19 @@ class Copies:
         """Give the copies that an acknowledgement needs in a group."""
         return usual_min_copies(group) if self._min_copies is None else self._min_copies
 
-    async def store(self, entry: Entry, source: IBodySource) -> CopyTally:
+    async def store(self, entry: Entry, source: IBodySource, *, has_home: bool = True) -> CopyTally:
         """Write an entry under a version of its own, and give the tally of the group that took it.
+
+        Where that is another group than the first it is marked as a stray, and a round carries it home; but not where it
+        is said to have no home, for then it belongs wherever it is.
 
         Raises `BlobConflict` where a member holds other bytes under the ID, `StoreFull` where every group is full, and
         `NotEnoughCopies` where none can promise enough copies now.
         """
         await self._cluster.greeted()  # so that what is written is newer than all that any member in reach has seen
-        tallies = []
+        tallies: list[CopyTally] = []
         for group in self._cluster.groups_for(entry.id):
-            tally = await self._write(group, entry, source)
+            tally = await self._write(group, evolve(entry, is_stray=has_home and bool(tallies)), source)
             if tally.other_bytes is not None:
                 raise tally.other_bytes
             if tally.is_met:
@@ -63,7 +66,8 @@ class Copies:
 
             writers = self._cluster.writers_of(group, needed)
             doubtful = frozenset(filter(self._cluster.is_resting, writers))
-            tally = await GroupWrite(needed, self._clock, self._cluster.failed).run(writers, write, doubtful)
+            writing = GroupWrite(needed, self._clock, self._cluster.failed, self._cluster.is_alive)
+            tally = await writing.run(writers, write, doubtful)
             if tally.newest_held is None or tally.other_bytes is not None:
                 return tally
             self._versions.observe(Version(tally.newest_held))

@@ -18,8 +18,8 @@ from sos.http.bodies import PIECE, BytesBody, collect
 from sos.usecases.cluster import Cluster
 from sos.usecases.suspects import Suspects
 from sos.words.blob import BlobID, Entry
-from sos.words.errors import BlobConflict, BlobNotFound, DigestMismatch, SOSError, Unavailable
-from sos.words.interfaces import IRoundReporter
+from sos.words.errors import BlobConflict, BlobNotFound, DigestMismatch, SOSError, StoreFull, Unavailable
+from sos.words.interfaces import IRoundReporter, OpenBlob
 
 SMALL = PIECE
 """Bytes up to which a blob is taken whole before it is sent on: what is in memory can go over a connection that is kept."""
@@ -69,6 +69,7 @@ class Copier:
         self._outcome = outcome
         self._suspects = Suspects(cluster)
         self._large = DeferredSemaphore(LARGE_AT_ONCE)
+        self._full: set[Server] = set()
 
     def reached(self, servers: Iterable[Server]) -> list[Server]:
         """Give those of some members that have been in reach so far."""
@@ -124,11 +125,29 @@ class Copier:
                 if source not in self._outcome.unreachable and await self._copy_in_turn(repair.entry, source, target):
                     self._outcome.copied += 1
                     return True
-            except BlobNotFound:  # it has expired, or was removed since it was listed: nothing is missing any more
+            except BlobNotFound:  # it was removed since it was listed: nothing is missing any more
                 gone += 1
         if gone < len(repair.sources):
             self._fail(target)
         return False
+
+    async def bring(self, stray: Entry, source: Server, target: Server) -> bool:
+        """Stream a stray to a member of its home group, and say whether it arrived.
+
+        A member without room is asked once in a round; that it has none is no failure, for the stray is safe where it is.
+        """
+        if target in self._full:
+            return False
+        self._reporter.blob_is_missing(stray.id, target.url)
+        try:
+            has_arrived = await self._copy_in_turn(stray, source, target)
+        except BlobNotFound:
+            return False
+        if has_arrived:
+            self._outcome.copied += 1
+        elif target not in self._full:
+            self._fail(target)
+        return has_arrived
 
     async def _copy_in_turn(self, entry: Entry, source: Server, target: Server) -> bool:
         if entry.size is not None and entry.size <= SMALL:
@@ -139,7 +158,7 @@ class Copier:
     async def _copy(self, entry: Entry, source: Server, target: Server) -> bool:
         self._reporter.copy_begins(entry.id, source.url, target.url)
         try:
-            opened = await self._cluster.store_of(source).fetch(entry.id)
+            opened = await self._opened(entry, source)
             incoming = opened.entry if entry.sha256 is None else evolve(entry, is_stray=False)
             await self._cluster.store_of(target).receive(incoming, await _sendable(opened.body, incoming))
         except BlobNotFound:
@@ -152,11 +171,20 @@ class Copier:
                 target=target.url,
                 error=error,
             )
+            if isinstance(error, StoreFull):
+                self._full.add(target)
             await self._look_after(error, source, target)
             if isinstance(error, DigestMismatch):  # whoever spoilt the bytes: the source can find out whether it was it
                 await self._suspects.ask(source, entry.id)
             return False
         return True
+
+    async def _opened(self, entry: Entry, source: Server) -> OpenBlob:
+        """Open a blob at its source; one that expires is no less one until all members have a tombstone for it."""
+        digested = None if entry.expires is None else self._cluster.digested(source)
+        if digested is None:
+            return await self._cluster.store_of(source).fetch(entry.id)
+        return await digested.fetch_past_expiry(entry.id)
 
     async def _try(self, target: Server, entry: Entry, call: Callable[[], Awaitable[object]]) -> bool:
         """Make one call; what came to be newer meanwhile is no failure, for the next round sees it."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
 
-from attrs import frozen
+from attrs import define, field, frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -24,6 +24,9 @@ from sos.words.errors import (
     SOSError,
     Unsupported,
 )
+from sos.words.interfaces import Removed
+
+T = TypeVar("T")
 
 MOST_CLOCK_MOVES = 3
 """How often a delete moves its clock past a newer entry and is sent again to all, as a write does."""
@@ -53,7 +56,7 @@ class Deletes:
     _log = Logger()
 
     def __init__(self, cluster: Cluster, needed_in: Callable[[Group], int], clock: IReactorTime) -> None:
-        """Remove from a cluster; `needed_in` gives the copies of a tombstone that a delete needs in the home group."""
+        """Remove from a cluster; `needed_in` gives the copies of a tombstone that a delete needs in a group."""
         self._cluster = cluster
         self._versions = cluster.versions
         self._clock = clock
@@ -62,16 +65,17 @@ class Deletes:
     async def delete(self, object_id: BlobID) -> Deleted:
         """Leave tombstones in the home group, and in every group that holds the object or may hold it.
 
-        Raises `BlobNotFound` when every member has said no, `Unsupported` when a server of the old contract holds it, and
-        `NotEnoughCopies` when too few members of the home group can take the tombstone.
+        Where the home group cannot take enough of them, the next group that can keeps them for it, and a round carries them
+        home. Raises `BlobNotFound` when every member has said no, `Unsupported` when a server of the old contract holds it,
+        and `NotEnoughCopies` when no group can take enough tombstones.
         """
         await self._cluster.greeted()
         home, *others = self._cluster.groups_for(object_id)
         known = {group.name: await self._ask_group(group, object_id) for group in (home, *others)}
         if all(knows is _Knows.NO for answers in known.values() for knows in answers):
             raise BlobNotFound(object_id)
-        concerned = [home, *(group for group in others if any(knows is not _Knows.NO for knows in known[group.name]))]
-        return await self._bury(object_id, home, concerned)
+        concerned = [group for group in others if any(knows is not _Knows.NO for knows in known[group.name])]
+        return await self._bury(object_id, home, others, concerned)
 
     async def _ask_group(self, group: Group, object_id: BlobID) -> Sequence[_Knows]:
         return await concurrently(self._ask(server, object_id) for server in group.members)
@@ -89,32 +93,58 @@ class Deletes:
             return _Knows.SILENT
         return _Knows.YES
 
-    async def _bury(self, object_id: BlobID, home: Group, groups: Sequence[Group]) -> Deleted:
-        """Send one version of the tombstone to all members; a newer one where somebody holds something newer."""
-        servers = [server for group in groups for server in group.members]
+    async def _bury(self, object_id: BlobID, home: Group, others: Sequence[Group], concerned: Collection[Group]) -> Deleted:
+        """Send one version of the tombstone to all; a newer one where somebody holds something newer."""
         for _ in range(MOST_CLOCK_MOVES):
-            version = self._versions.tick()
-            answers = await concurrently(self._remove(server, object_id, version) for server in servers)
-            refusals = {server: error for server, error in zip(servers, answers, strict=True) if error is not None}
-            newest = max((error.version for error in refusals.values() if isinstance(error, BlobConflict)), default=None)
-            if newest is None:
-                return self._outcome(object_id, home, servers, refusals)
-            self._versions.observe(Version(newest))
+            burial = _Burial(object_id, self._versions.tick())
+            is_settled = await self._bury_once(burial, home, others, concerned)
+            if burial.newest_held is None:
+                return self._outcome(burial, home, concerned, is_settled)
+            self._versions.observe(Version(burial.newest_held))
         raise NotEnoughCopies(f"A blob server kept finding newer versions of {object_id}; delete it again.")
 
-    async def _remove(self, server: Server, object_id: BlobID, version: Version) -> SOSError | None:
+    async def _bury_once(self, burial: _Burial, home: Group, others: Sequence[Group], concerned: Collection[Group]) -> bool:
+        """Bury at home and in each group that may hold the object; say whether the tombstone is safe somewhere.
+
+        Elsewhere it is marked as a stray: where the object is one, its tombstone is carried home and forgotten as well. A
+        group that holds the object as one of its own keeps the tombstone without the mark. Where home does not take enough
+        of it, the next group stands in for home that takes enough; but only what is marked counts then, for nothing else
+        would be carried home.
+        """
+        await self._send(burial, home, is_stray=False)
+        burial.check_supported([home])
+        is_settled = self._is_enough(home, burial.taken_in(home))
+        for group in others:
+            if burial.newest_held is not None:
+                break
+            if group in concerned or not is_settled:
+                await self._send(burial, group, is_stray=True)
+                is_settled = is_settled or self._is_enough(group, burial.strays_in(group))
+        return is_settled
+
+    def _is_enough(self, group: Group, taken: int) -> bool:
+        return taken >= self._needed_of(group)
+
+    def _needed_of(self, group: Group) -> int:
+        return min(self._needed_in(group), len(group.members))
+
+    async def _send(self, burial: _Burial, group: Group, *, is_stray: bool) -> None:
+        """Send the tombstone to all members of a group."""
+        answers = await concurrently(self._remove(server, burial, is_stray) for server in group.members)
+        burial.answers.update(zip(group.members, answers, strict=True))
+
+    async def _remove(self, server: Server, burial: _Burial, is_stray: bool) -> Removed | SOSError:
         if self._cluster.is_resting(server):
             return ServerUnavailable(server.url, "it is left alone for a while")
         try:
-            await self._patiently(server, self._remove_at(server, object_id, version))
+            return await self._patiently(server, self._remove_at(server, burial, is_stray))
         except SOSError as error:
             return error
-        return None
 
-    async def _patiently(self, server: Server, asking: Coroutine[Any, Any, None]) -> None:
+    async def _patiently(self, server: Server, asking: Coroutine[Any, Any, T]) -> T:
         """Wait for a member, but not so long that the client gives up; a silent one is out of reach."""
         try:
-            await within(PATIENCE, self._clock, server, asking)
+            return await within(PATIENCE, self._clock, server, asking)
         except ServerUnavailable:
             self._cluster.failed(server)
             raise
@@ -122,23 +152,61 @@ class Deletes:
     async def _stat(self, server: Server, object_id: BlobID) -> None:
         await self._cluster.store_of(server).stat(object_id)
 
-    async def _remove_at(self, server: Server, object_id: BlobID, version: Version) -> None:
-        await self._cluster.remover(server).remove(object_id, version)
+    async def _remove_at(self, server: Server, burial: _Burial, is_stray: bool) -> Removed:
+        return await self._cluster.remover(server).remove(burial.object_id, burial.version, is_stray)
 
-    def _outcome(
-        self, object_id: BlobID, home: Group, servers: Sequence[Server], refusals: dict[Server, SOSError]
-    ) -> Deleted:
-        for error in refusals.values():
-            if isinstance(error, Unsupported):
-                raise error
-        taken = sum(server not in refusals for server in home.members)
-        needed = min(self._needed_in(home), len(home.members))
-        if taken < needed:
-            raise NotEnoughCopies(f"A delete needs {needed} durable tombstones here, and only {taken} could be left now.")
+    def _outcome(self, burial: _Burial, home: Group, concerned: Collection[Group], is_settled: bool) -> Deleted:
+        groups = [home, *concerned]
+        burial.check_supported(groups)
+        if not is_settled:
+            raise NotEnoughCopies(
+                f"A delete needs {self._needed_of(home)} durable tombstones here, and only {burial.taken_in(home)} could be"
+                " left now."
+            )
         self._log.info(
             "Object {id} was deleted at {taken} of {members} members",
-            id=object_id,
-            taken=len(servers) - len(refusals),
-            members=len(servers),
+            id=burial.object_id,
+            taken=burial.taken,
+            members=len(burial.answers),
         )
-        return Deleted(not refusals)
+        return Deleted(not burial.refusals_in(groups))
+
+
+@define
+class _Burial:
+    """One version of a tombstone, and what the members answered to it."""
+
+    object_id: BlobID
+    version: Version
+    answers: dict[Server, Removed | SOSError] = field(factory=dict)
+
+    @property
+    def taken(self) -> int:
+        """The number of members that have it."""
+        return sum(isinstance(answer, Removed) for answer in self.answers.values())
+
+    def taken_in(self, group: Group) -> int:
+        """Give the number of members of a group that have it."""
+        return sum(isinstance(self.answers.get(server), Removed) for server in group.members)
+
+    def strays_in(self, group: Group) -> int:
+        """Give the number of members of a group that have it and mean it to be carried home."""
+        answers = [self.answers.get(server) for server in group.members]
+        return sum(isinstance(answer, Removed) and answer.entry.is_stray for answer in answers)
+
+    def refusals_in(self, groups: Iterable[Group]) -> Sequence[SOSError]:
+        """Give the reasons of the members of some groups that do not have it."""
+        answers = [self.answers.get(server) for group in groups for server in group.members]
+        return [answer for answer in answers if isinstance(answer, SOSError)]
+
+    def check_supported(self, groups: Iterable[Group]) -> None:
+        """Raise `Unsupported` where a server of the old contract is in some groups."""
+        for error in self.refusals_in(groups):
+            if isinstance(error, Unsupported):
+                raise error
+
+    @property
+    def newest_held(self) -> int | None:
+        """The newest version for which a member refused this one as older, None if none did."""
+        conflicts = [answer.version for answer in self.answers.values() if isinstance(answer, BlobConflict)]
+        return max(conflicts, default=None)

@@ -1,4 +1,9 @@
-"""Downloads: find an object at one of the members that may hold it, and let no wrong byte of it leave."""
+"""Downloads: find an object at one of the members that may hold it, and let no wrong byte of it leave.
+
+Who has a tombstone, or a blob that has expired, says of which version. What is older than that at another member is no
+answer: that member, or its whole group, was away when the object was deleted. A tombstone alone makes no 404, though: a
+later upload may be at those that cannot be asked.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +74,12 @@ class Downloads:
         Raises `BlobNotFound` when no acknowledged copy can hide from the answers, `Unavailable` otherwise, and
         `RangeNotSatisfiable`.
         """
-        return await self._first(object_id, lambda server, moved: self._open_at(server, object_id, span, moved), _stop)
+        return await self._first(
+            object_id,
+            lambda server, moved: self._open_at(server, object_id, span, moved),
+            lambda opened: opened.entry.version,
+            _stop,
+        )
 
     async def stat(self, object_id: BlobID) -> Entry:
         """Give the entry of an object. Raises what `open` raises."""
@@ -77,7 +87,7 @@ class Downloads:
         async def ask(server: Server, moved: Moved) -> Entry:
             return _of_object(await self._cluster.store_of(server).stat(object_id))
 
-        return await self._first(object_id, ask, lambda entry: None)
+        return await self._first(object_id, ask, lambda entry: entry.version, lambda entry: None)
 
     # One member
 
@@ -131,16 +141,26 @@ class Downloads:
 
     # All members
 
-    async def _first(self, object_id: BlobID, ask: Ask[T], discard: Callable[[T], None]) -> T:
+    async def _first(
+        self, object_id: BlobID, ask: Ask[T], version_of: Callable[[T], int], discard: Callable[[T], None]
+    ) -> T:
         await self._cluster.heard_lately()
         servers = self._cluster.readers_for(object_id)
         grace = 0.0 if any(map(self._cluster.is_resting, servers)) else GRACE
+        tombstones = [0]
 
         async def believed(server: Server) -> T:
-            answer = await ask(server, asking.moved)
+            try:
+                answer = await ask(server, asking.moved)
+            except BlobNotFound as error:
+                tombstones.append(error.gone or 0)
+                raise
             if not self._cluster.is_read_from(server):  # its very answer may be the first to say so
                 discard(answer)
                 raise Unavailable(f"{server} has missed a round, and may hold what was deleted meanwhile.")
+            if version_of(answer) < max(tombstones):  # whoever has told of that knows more
+                discard(answer)
+                raise BlobNotFound(object_id)
             return answer
 
         asking: FirstAnswer[T] = FirstAnswer(believed, self._clock, self._cluster.failed, discard, self._is_absent, grace)

@@ -5,6 +5,10 @@ than that has `GIVE_UP` more to finish what it began; then its connection is dro
 
 Members that are known not to answer are written to only where the others are too few. They get `DOUBT`: they may be back,
 but not every upload must wait for a group that hangs, when another group can take it.
+
+Any other member may take its time, for a large blob over a slow line or for a commit on a slow disk, as long as it is alive:
+one that is silent for `DOUBT` is asked for a sign of life beside the write, again and again, and is given up when it gives
+none. To bound the write itself would break uploads that are merely slow.
 """
 
 from __future__ import annotations
@@ -36,11 +40,15 @@ Write = Callable[[Server], Awaitable[Received]]
 class GroupWrite:
     """Writes to several members and counts their answers. Used once."""
 
-    def __init__(self, needed: int, clock: IReactorTime, slow: Callable[[Server], None]) -> None:
-        """Wait for `needed` copies; tell `slow` of each member that was given up."""
+    def __init__(
+        self, needed: int, clock: IReactorTime, slow: Callable[[Server], None], is_alive: Callable[[Server], Awaitable[bool]]
+    ) -> None:
+        """Wait for `needed` copies; tell `slow` of each member that was given up, and ask `is_alive` of a silent one."""
         self._needed = needed
         self._clock = clock
         self._slow = slow
+        self._is_alive = is_alive
+        self._asking: list[Deferred[None]] = []
         self._outcomes: list[Outcome] = []
         self._running: dict[Server, Deferred[None]] = {}
         self._timer: IDelayedCall | None = None
@@ -55,7 +63,7 @@ class GroupWrite:
         for server, writing in list(self._running.items()):
             writing.addBoth(self._ended, server)
         if servers:
-            if doubtful and not self._decided.called:
+            if not self._decided.called:
                 self._doubt = self._clock.callLater(DOUBT, self._stop_hoping, doubtful)
             await self._decided
         return self._tally
@@ -82,12 +90,29 @@ class GroupWrite:
             self._timer = self._clock.callLater(STRAGGLE, self._stop_waiting)
 
     def _stop_hoping(self, doubtful: Collection[Server]) -> None:
-        """Let go of those that were known not to answer, and still do not."""
-        for server, writing in list(self._running.items()):
+        """Let go of those that were known not to answer, and still do not; ask the others for a sign of life."""
+        self._doubt = self._clock.callLater(DOUBT, self._stop_hoping, ())
+        for server in list(self._running):
             if server in doubtful:
-                self._slow(server)
-                self._outcomes.append(Refused(server, ServerUnavailable(server.url, "it did not answer in time")))
-                writing.cancel()
+                self._give_up_on(server)
+            elif server in self._running:  # a fault of ours may have ended them all meanwhile
+                asking = Deferred.fromCoroutine(self._look_after(server))
+                self._asking.append(asking)
+                asking.addErrback(self._fail)
+
+    async def _look_after(self, server: Server) -> None:
+        if not await self._is_alive(server) and server in self._running:
+            self._give_up_on(server)
+
+    def _give_up_on(self, server: Server) -> None:
+        self._slow(server)
+        self._outcomes.append(Refused(server, ServerUnavailable(server.url, "it did not answer in time")))
+        self._running[server].cancel()
+
+    def _fail(self, failure: Failure) -> None:
+        """Pass on a fault of ours; a question that nobody waits for any more is none."""
+        if not failure.check(CancelledError):
+            self._decide_with(failure)
 
     def _decide(self) -> None:
         self._stop_timer()
@@ -120,3 +145,6 @@ class GroupWrite:
             if timer is not None and timer.active():
                 timer.cancel()
         self._timer = self._doubt = None
+        asking, self._asking = self._asking, []
+        for question in asking:
+            question.cancel()

@@ -2,6 +2,8 @@
 
 A stray is an entry that its home group could not take when it came. A round brings it to every member of the home group
 that is in reach, where the merge rule decides what it is worth; once it is durable at enough of them, it is forgotten here.
+
+Chunks are left where they are: they lie where their object put them, and their own ID says nothing of that.
 """
 
 from __future__ import annotations
@@ -10,23 +12,25 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from sos.decisions.repair import Copy
+from sos.decisions.repair import OtherBytes
 from sos.decisions.tally import usual_min_copies
 from sos.decisions.topology import Group, Server
 from sos.usecases.cluster import Cluster
+from sos.usecases.concurrently import for_each
 from sos.usecases.copying import Copier
-from sos.words.blob import Entry
-from sos.words.errors import BlobConflict, BlobNotFound, SOSError
+from sos.words.blob import Entry, Kind
+from sos.words.errors import BlobConflict, BlobNotFound, SOSError, Unsupported
 from sos.words.interfaces import IDigested, StoreSummary
 
 
 class Homecoming:
     """Carries the strays of a round's members home."""
 
-    def __init__(self, cluster: Cluster, copier: Copier, page: int) -> None:
-        """Read `page` strays of a member at a time."""
+    def __init__(self, cluster: Cluster, copier: Copier, at_once: int, page: int) -> None:
+        """Read `page` strays of a member at a time, and bring at most `at_once` of them home at a time."""
         self._cluster = cluster
         self._copier = copier
+        self._at_once = at_once
         self._page = page
 
     async def of(self, summaries: Mapping[Server, StoreSummary]) -> None:
@@ -37,12 +41,14 @@ class Homecoming:
                 await self._bring_all(server, digested)
 
     async def _bring_all(self, holder: Server, digested: IDigested) -> None:
+        async def bring(stray: Entry) -> None:
+            if stray.kind is not Kind.CHUNK and await self._bring(stray, holder):
+                await digested.forget(stray.id, stray.version)
+
         after = ""
         try:
             while page := await digested.strays(after, self._page):
-                for stray in page:
-                    if await self._bring(stray, holder):
-                        await digested.forget(stray.id, stray.version)
+                await for_each(iter(page), bring, min(self._at_once, len(page)))
                 after = page[-1].id
         except SOSError as error:
             self._copier.leave_out(holder, error)
@@ -71,13 +77,14 @@ class Homecoming:
             else:
                 await self._cluster.remover(target).remove(entry.id, entry.version)
         except BlobConflict as error:
+            if error.reason == BlobConflict.OTHER_BYTES:
+                await self._copier.carry_out(OtherBytes(entry.id, (target, holder)))
             return error.reason == BlobConflict.OLDER
         except BlobNotFound:
-            return await self._copied(target, entry, holder)
+            return await self._copier.bring(entry, holder, target)
+        except Unsupported:  # a server of the old contract: it takes bytes, and nothing can be removed from it
+            return entry.is_live and await self._copier.bring(entry, holder, target)
         except SOSError as error:
             self._copier.leave_out(target, error)
             return False
         return True
-
-    async def _copied(self, target: Server, entry: Entry, holder: Server) -> bool:
-        return await self._copier.copy(Copy(entry, (target,), (holder,)), target)

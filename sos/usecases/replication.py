@@ -68,7 +68,7 @@ class Replication:
         for group in self._cluster.topology.groups:
             self._reporter.group_begins(group.name, [server.url for server in group.members])
             summaries |= await self._equalise(group, copier, outcome)
-        await Homecoming(self._cluster, copier, self._page).of(summaries)
+        await Homecoming(self._cluster, copier, self._at_once, self._page).of(summaries)
         if outcome.is_complete and not outcome.behind:
             await self._clear(summaries, outcome)
         self._tell(outcome)

@@ -32,10 +32,7 @@ class WatchedStore:
 
     async def fetch(self, blob_id: BlobID, span: Span | None = None) -> OpenBlob:
         """See `IBlobFetcher`. A body that is not all here is watched too: its member can go away in the middle of it."""
-        opened = await self._watched(self._store.fetch(blob_id, span))
-        if isinstance(opened.body, BytesBody):
-            return opened
-        return evolve(opened, body=_WatchedBody(opened.body, self._failed))
+        return self._watched_open(await self._watched(self._store.fetch(blob_id, span)))
 
     async def stat(self, blob_id: BlobID) -> Entry:
         """See `IBlobFetcher`."""
@@ -79,6 +76,10 @@ class WatchedStore:
         """See `IDigested`."""
         return await self._watched(self._store.renew(entry))
 
+    async def fetch_past_expiry(self, blob_id: BlobID) -> OpenBlob:
+        """See `IDigested`."""
+        return self._watched_open(await self._watched(self._store.fetch_past_expiry(blob_id)))
+
     async def forget(self, blob_id: BlobID, version: Version) -> None:
         """See `IDigested`."""
         await self._watched(self._store.forget(blob_id, version))
@@ -98,6 +99,11 @@ class WatchedStore:
     async def suspect(self, blob_id: BlobID) -> None:
         """See `IDigested`."""
         await self._watched(self._store.suspect(blob_id))
+
+    def _watched_open(self, opened: OpenBlob) -> OpenBlob:
+        if isinstance(opened.body, BytesBody):
+            return opened
+        return evolve(opened, body=_WatchedBody(opened.body, self._failed))
 
     async def _watched(self, answer: Awaitable[T]) -> T:
         try:

@@ -47,8 +47,12 @@ class Representation:
         if request.method == b"HEAD" or not _CONDITIONAL.isdisjoint(request.fields):
             await self._send_conditionally(request)
         else:
-            opened = await self.fetch(None)
-            await _send(request, self._headers_of_whole(opened.entry), opened.entry.size, opened.body)
+            await self.send_whole(request)
+
+    async def send_whole(self, request: Request) -> None:
+        """Answer a GET, whatever its conditions. Raises what `fetch` raises."""
+        opened = await self.fetch(None)
+        await _send(request, self._headers_of_whole(opened.entry), opened.entry.size, opened.body)
 
     async def _send_conditionally(self, request: Request) -> None:
         entry = await self.stat()

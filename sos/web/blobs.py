@@ -37,6 +37,7 @@ def blob_server_root(store: ILocalReplica, guard: Guard, wall: Callable[[], floa
             b"alive": AliveResource(store),
             b"blob/": BlobResource(store, wall),
             b"blobs": NamesResource(store),
+            b"sync/blob/": KeptBlobResource(store, wall),
             b"status": StatusResource(store, version),
             **sync_leaves(store),
         },
@@ -93,7 +94,21 @@ class BlobResource(StoreResource):
         at = self._store.clock.tick() if version is None else Version(wire.number(version))
         removed = await self._store.remove(name, at, is_stray=request.header(wire.STRAY) == b"1")
         known = [(b"X-Sos-Known", b"%d" % removed.was_known)] if is_ours(request) else []
-        request.respond(204, [*known, *self.always(request)])
+        stray = [(b"X-Sos-Stray", b"1")] if is_ours(request) and removed.entry.is_stray else []
+        request.respond(204, [*known, *stray, *self.always(request)])
+
+
+class KeptBlobResource(StoreResource):
+    """``/sync/blob/ID``: one blob for a peer that lacks it, be it expired."""
+
+    def __init__(self, store: ILocalReplica, wall: Callable[[], float]) -> None:
+        """Serve the blobs of a store; `wall` gives unix seconds."""
+        super().__init__(store)
+        self._wall = wall
+
+    async def handle_GET(self, request: Request) -> None:
+        """Send the blob, whole."""
+        await _KeptBlob(self._store, blob_id(last_segment(request)), is_ours(request), self._wall).send_whole(request)
 
 
 class _StoredBlob(Representation):
@@ -129,6 +144,16 @@ class _StoredBlob(Representation):
         """Tag a blob by its bytes: under one ID a manifest may come to have others."""
         assert entry.sha256 is not None  # what a store holds has a SHA-256
         return Validators(b'"%b"' % entry.sha256.hex().encode("ascii"), modified_of(entry, self._wall()))
+
+
+class _KeptBlob(_StoredBlob):
+    """A blob of the store that may have expired."""
+
+    __slots__ = ()
+
+    def fetch(self, span: Span | None) -> Awaitable[OpenBlob]:
+        """Open it, whole."""
+        return self._store.fetch_past_expiry(self._name)
 
 
 def _internal_headers(entry: Entry, store: ILocalReplica) -> Headers:

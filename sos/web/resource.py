@@ -50,7 +50,7 @@ class AsyncResource(Resource):
             self._log.failure("A {method} of {path} failed", method=request.method, path=request.path)
             self._answer_fault(request)
 
-    def always(self, request: Request) -> list[tuple[bytes, bytes]]:
+    def always(self, request: Request, error: SOSError | None = None) -> list[tuple[bytes, bytes]]:
         """Give the headers that every answer to a request has, errors too."""
         return []
 
@@ -65,7 +65,7 @@ class AsyncResource(Resource):
             self._log.info("An answer to {path} was cut off: {error}", path=request.path, error=error)
             request.abort()
         else:
-            request.respond(status, [*error_headers(error), *self.always(request)], wire.json_of_error(error))
+            request.respond(status, [*error_headers(error), *self.always(request, error)], wire.json_of_error(error))
 
     def _answer_fault(self, request: Request) -> None:
         if request.has_begun:

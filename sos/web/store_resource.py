@@ -5,6 +5,7 @@ from __future__ import annotations
 from sos.decisions import wire
 from sos.http.request import Request
 from sos.web.resource import AsyncResource
+from sos.words.errors import SOSError
 from sos.words.interfaces import ILocalReplica
 
 
@@ -16,9 +17,14 @@ class StoreResource(AsyncResource):
         super().__init__()
         self._store = store
 
-    def always(self, request: Request) -> list[tuple[bytes, bytes]]:
-        """Tell our own client which store answers, how far its clock is, and the round it has completed."""
-        return store_headers(self._store) if is_ours(request) else []
+    def always(self, request: Request, error: SOSError | None = None) -> list[tuple[bytes, bytes]]:
+        """Tell our own client which store answers, how far its clock is, and the round it has completed.
+
+        With an error, also the version that is held.
+        """
+        if not is_ours(request):
+            return []
+        return [*store_headers(self._store), *(wire.internal_headers_of_error(error) if error is not None else ())]
 
 
 def is_ours(request: Request) -> bool:

@@ -41,11 +41,15 @@ class Forbidden(SOSError):
 
 
 class BlobNotFound(SOSError):
-    """No blob under this ID."""
+    """No blob under this ID.
 
-    def __init__(self, blob_id: str) -> None:
+    `gone` is the version of a tombstone, or of what has expired, where that is the reason; None where nothing is known.
+    """
+
+    def __init__(self, blob_id: str, gone: int | None = None) -> None:
         super().__init__(f"There is no blob {blob_id} here.")
         self.blob_id = blob_id
+        self.gone = gone
 
 
 class BlobConflict(SOSError):

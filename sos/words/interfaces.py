@@ -227,6 +227,12 @@ class IDigested(Interface):
         Raises `BlobNotFound` where the bytes are not here, or are damaged, and `BlobConflict`.
         """
 
+    def fetch_past_expiry(blob_id: BlobID) -> Awaitable[OpenBlob]:
+        """Open a live blob as `IBlobFetcher.fetch` does, also one that has expired, while its bytes are still here.
+
+        It is for peers that lack it: until all have turned it into a tombstone, all hold the same.
+        """
+
     def forget(blob_id: BlobID, version: Version) -> Awaitable[None]:
         """Drop a stray that was carried home, if it still has this version."""
 

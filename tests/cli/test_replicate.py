@@ -12,7 +12,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.usage import UsageError
 from zope.interface.verify import verifyObject
 
-from sos.cli.replicate import PrintingReporter, complaints_of, run_round
+from sos.cli.replicate import PrintingReporter, complaints_of, reports_of, run_round
 from sos.decisions.topology import Server
 from sos.options import ReplicateOptions
 from sos.usecases.copying import Round
@@ -73,6 +73,24 @@ def test_a_member_out_of_reach_is_named_and_shows_in_the_status(capsys: pytest.C
     error = failure_of(run_round(MemoryReactorClock(), options_of(), ending_with(outcome)))
     assert isinstance(error, SystemExit) and error.code == 1
     assert capsys.readouterr().err == "http://localhost:4002 is out of reach: connection refused\n"
+
+
+def test_what_only_a_person_can_settle_has_a_status_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing failed, and yet not all is well; a member out of reach is said first, and is what the status says."""
+    error = failure_of(run_round(MemoryReactorClock(), options_of(), ending_with(Round(reported={BLOB}))))
+    assert isinstance(error, SystemExit) and error.code == 3
+    assert capsys.readouterr().err.startswith("No round can settle cd5bd649: ")
+    outcome = Round(reported={BLOB}, unreachable={B: "timed out"})
+    error = failure_of(run_round(MemoryReactorClock(), options_of(), ending_with(outcome)))
+    assert isinstance(error, SystemExit) and error.code == 1
+    assert capsys.readouterr().err.startswith(f"{B} is out of reach: timed out\nNo round can settle cd5bd649: ")
+
+
+def test_many_ids_are_not_all_named() -> None:
+    """The log has them."""
+    (report,) = reports_of(Round(reported={BlobID(f"blob{number}") for number in range(9)}))
+    assert "blob0, blob1, blob2, blob3, blob4 and 4 more" in report
+    assert reports_of(Round()) == []
 
 
 def test_each_complaint_names_its_server() -> None:

@@ -21,6 +21,7 @@ from sos.store.memory import MemoryStore
 from sos.usecases.cluster import Cluster
 from sos.usecases.copies import Copies
 from sos.usecases.copying import Round
+from sos.usecases.deletes import Deletes
 from sos.usecases.downloads import Downloads
 from sos.usecases.read_repair import ReadRepair
 from sos.usecases.replication import Replication, SilentReporter
@@ -92,7 +93,8 @@ class Api:
             topology, self._store_for, Health(lambda: 0.5), town.clock, lambda servers: None, HybridClock(town.wall)
         )
         copies = Copies(self.cluster, town.clock, min_copies)
-        uploads = upload_root(Uploads(copies, hashlib.sha1, MOST_UPLOAD), town.wall)
+        deletes = Deletes(self.cluster, copies.needed_in, town.clock)
+        uploads = upload_root(Uploads(copies, hashlib.sha1, MOST_UPLOAD), town.wall, deletes)
         self._clock = town.clock
         self._read_repair = ReadRepair(self.cluster, town.clock.seconds)
         downloads = Downloads(self.cluster, copies.needed_in, town.clock, self._read_repair.look_into)
@@ -177,6 +179,10 @@ class Town:
         """Begin a fetch of the object with these bytes."""
         return self._visit((api or self.api).downloads, Visitor(method, f"/fetch/{id_of(payload)}", headers, None))
 
+    def delete(self, payload: bytes, api: Api | None = None) -> Visitor:
+        """Begin the delete of the object with these bytes."""
+        return self._visit((api or self.api).uploads, Visitor("DELETE", f"/upload/{id_of(payload)}", {}, None))
+
     def _visit(self, front: IProtocolFactory, visitor: Visitor) -> Visitor:
         channel = front.buildProtocol(ADDRESS)
         assert channel is not None
@@ -215,6 +221,10 @@ class Town:
         return answer.status
 
     # What must hold
+
+    def strays(self) -> str:
+        """Give the names of the members that hold strays."""
+        return "".join(name for name, member in self.members.items() if member.store.status().strays)
 
     def holders(self, payload: bytes) -> str:
         """Give the names of the members that hold some bytes. No member may list anything partial."""

@@ -12,6 +12,7 @@ from attrs import evolve
 from zope.interface.verify import verifyObject
 
 from sos.decisions.buckets import BUCKETS, EMPTY, PARTS, bucket_of
+from sos.http.bodies import collect
 from sos.words.blob import BlobID, Entry, Kind, State, Version
 from sos.words.errors import BadInput, BlobConflict, BlobNotFound, OtherGroup, Unavailable
 from sos.words.interfaces import IBlobRemover, IBlobStore, IDigested, ILocalReplica
@@ -139,6 +140,17 @@ def test_a_damaged_blob_can_be_removed(site: Site) -> None:
     site.damage(ABC)
     site.removed(ABC, 6)
     assert site.local.status().damaged == 0
+
+
+def test_what_is_gone_says_at_which_version(site: Site) -> None:
+    """So that whoever asks can tell a copy that missed the removal from a later upload."""
+    gone = [failure_of(site.store.stat(ABC))]
+    site.received(evolve(LIVE, expires=int(NOW) + 10))
+    site.moment.time = NOW + 10
+    gone += [failure_of(site.store.stat(ABC)), failure_of(site.store.fetch(ABC))]
+    site.removed(ABC, 9)
+    gone += [failure_of(site.store.stat(ABC)), failure_of(site.store.fetch(ABC))]
+    assert [error.gone for error in gone if isinstance(error, BlobNotFound)] == [None, 5, 5, 9, 9]
 
 
 # Digests
@@ -310,7 +322,7 @@ def test_a_marked_write_does_not_make_a_stray_of_what_is_at_home(site: Site) -> 
     """Other members hold it as well, and must see that it was renewed."""
     site.received(LIVE)
     site.received(evolve(LIVE, version=Version(6), is_stray=True))
-    site.removed(ABC, 7, is_stray=True)
+    assert not site.removed(ABC, 7, is_stray=True).is_stray
     assert success_of(site.store.strays()) in ([], ())
     assert site.entries() == [Entry.tombstone(ABC, Version(7))]
 
@@ -318,6 +330,7 @@ def test_a_marked_write_does_not_make_a_stray_of_what_is_at_home(site: Site) -> 
 def test_a_tombstone_can_be_a_stray(site: Site) -> None:
     """It waits to be carried home, and does not grow old."""
     stray = site.removed(ABC, 7, is_stray=True)
+    assert stray.is_stray
     site.moment.time += AGE + 1
     assert success_of(site.store.strays()) == [stray]
     assert success_of(site.store.old_tombstones()) in ([], ())
@@ -505,6 +518,29 @@ def test_an_expired_blob_is_not_found(site: Site, size: int) -> None:
     assert names_of(site) == []
     assert root_of(site) == root
     assert [entry.is_live for entry in site.entries()] == [True]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_peer_may_copy_what_has_expired(site: Site, size: int) -> None:
+    """While its bytes are there: else a member that lacks it would differ from the others for so long."""
+    held = site.received(evolve(LIVE, expires=int(NOW) + 10, metadata=metadata_of("old")), payload_of(size))
+    for site.moment.time in (NOW, NOW + 10, NOW + 10 + GRACE):
+        opened = success_of(site.store.fetch_past_expiry(ABC))
+        assert evolve(opened.entry, size=held.size) == held
+        assert success_of(collect(opened.body, LARGE)) == payload_of(size)
+    success_of(site.local.reap())
+    assert isinstance(failure_of(site.store.fetch_past_expiry(ABC)), BlobNotFound)
+
+
+def test_a_peer_finds_no_more_than_there_is(site: Site) -> None:
+    """Unknown, deleted, or damaged."""
+    assert isinstance(failure_of(site.store.fetch_past_expiry(ABC)), BlobNotFound)
+    site.received(LIVE)
+    site.harm(ABC)
+    for _ in range(2):
+        assert isinstance(failure_of(site.store.fetch_past_expiry(ABC)), Unavailable)
+    site.removed(ABC, 6)
+    assert isinstance(failure_of(site.store.fetch_past_expiry(ABC)), BlobNotFound)
 
 
 def test_an_expired_blob_that_is_damaged_is_not_found(site: Site) -> None:

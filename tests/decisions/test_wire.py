@@ -74,6 +74,7 @@ def test_each_error_has_its_status(error: SOSError, status: int | None) -> None:
         Unauthorized("It needs a key."),
         Forbidden("Not from there."),
         BlobNotFound("abc"),
+        BlobNotFound("abc", 7),
         BlobConflict("abc", BlobConflict.OLDER, 2**62),
         BlobConflict("abc", BlobConflict.OTHER_BYTES, 0),
         BlobTooLarge("Too large."),
@@ -85,7 +86,8 @@ def test_each_error_has_its_status(error: SOSError, status: int | None) -> None:
 )
 def test_an_error_survives_the_wire(error: SOSError) -> None:
     """Class, sentence and fields: a remote store raises what the disk's raised."""
-    headers = [(name.lower(), value) for name, value in wire.headers_of_error(error)]
+    written = [*wire.headers_of_error(error), *wire.internal_headers_of_error(error)]
+    headers = [(name.lower(), value) for name, value in written]
     status = wire.status_of(error)
     assert status is not None
     read = wire.error_of(status, headers, wire.json_of_error(error), "http://a", ABC)
@@ -120,6 +122,20 @@ def test_a_reason_counts_only_with_its_status(status: int, reason: str, kind: ty
     """Else it is as if nothing had been said."""
     read = wire.error_of(status, [], json.dumps({"error": "?", "reason": reason}).encode(), "http://a", ABC)
     assert type(read) is (kind or ServerUnavailable)
+
+
+@pytest.mark.parametrize("version", [b"", b"-1", b"1e3", b"9" * 19])
+def test_a_tombstone_of_no_version_is_only_a_no(version: bytes) -> None:
+    """What other members have is not taken for older than that."""
+    error = wire.error_of(404, [(wire.VERSION, version)], b"", "http://a", ABC)
+    assert isinstance(error, BlobNotFound) and error.gone is None
+
+
+def test_no_error_has_internal_headers_for_everybody() -> None:
+    """They are for our own servers."""
+    for error in (BlobNotFound("abc", 7), BlobConflict("abc", BlobConflict.OLDER, 7)):
+        assert wire.headers_of_error(error) == []
+    assert wire.internal_headers_of_error(BlobNotFound("abc")) == []
 
 
 def test_a_sentence_of_a_peer_has_no_controls() -> None:

@@ -14,6 +14,7 @@ from sos.decisions.topology import Group, Server, Topology
 from sos.store.memory import MemoryStore
 from sos.usecases.cluster import Cluster
 from sos.words.blob import BlobID, Entry, Kind, Span, Version
+from sos.words.errors import ServerUnavailable
 from sos.words.interfaces import IBlobRemover, IBlobStore, IDigested, OpenBlob, Received, Removed, StoreSummary
 from sos.words.versions import HybridClock
 from tests.support import bytes_body, success_of
@@ -106,6 +107,9 @@ class Flaky:
     async def renew(self, entry: Entry) -> Received:
         return await self._answer("renew", entry)  # type: ignore[no-any-return]
 
+    async def fetch_past_expiry(self, blob_id: BlobID) -> OpenBlob:
+        return await self._answer("fetch_past_expiry", blob_id)  # type: ignore[no-any-return]
+
     async def forget(self, blob_id: BlobID, version: Version) -> None:
         await self._answer("forget", blob_id, version)
 
@@ -120,3 +124,16 @@ class Flaky:
 
     async def suspect(self, blob_id: BlobID) -> None:
         await self._answer("suspect", blob_id)
+
+
+class Switched(Flaky):
+    """A member that can be switched off."""
+
+    def __init__(self, local: MemoryStore) -> None:
+        super().__init__(local)
+        self.local = local
+        self.is_on = True
+
+    def _answer(self, verb: str, *arguments: Any, **named: Any) -> Any:
+        self._always = None if self.is_on else ServerUnavailable(f"http://{self.local.uuid}:3001", "connection refused")
+        return super()._answer(verb, *arguments, **named)

@@ -16,11 +16,19 @@ from sos.usecases.copying import Round
 from sos.usecases.replication import Replication, SilentReporter
 from sos.words.blob import BlobID, Entry, Metadata, Version
 from sos.words.errors import BlobConflict, BlobNotFound, OtherGroup, ServerUnavailable
+from sos.words.interfaces import OpenBlob
 from tests.support import bytes_body, failure_of, success_of
 from tests.usecases.cluster_of import NOW, Flaky, cluster_of, memory_store, put, server
 
 ABC = BlobID("abc")
 DOWN = ServerUnavailable("http://x:3001", "connection refused")
+
+
+class Reaped(Flaky):
+    """A store that removes what has expired between its listing and its copy."""
+
+    async def fetch_past_expiry(self, blob_id: BlobID) -> OpenBlob:
+        raise BlobNotFound(blob_id)
 
 
 def run(cluster: Cluster) -> Round:
@@ -116,13 +124,26 @@ def test_a_damaged_copy_is_healed_from_another_member() -> None:
     assert run(group_of(stores)).copied == 0
 
 
-def test_a_member_that_lacks_what_has_expired_is_not_behind() -> None:
-    """It cannot be copied any more, and is no loss: the round is complete, and the member is read from."""
+def test_what_has_expired_is_copied_while_its_bytes_are_there() -> None:
+    """Else the members would differ for as long as the others keep them, and each round would look for the reason."""
     stores = trio()
     expiring = Entry(id=ABC, version=Version(5), expires=int(NOW) - 1)
     for store in stores[:2]:
         success_of(store.receive(expiring, bytes_body(b"hello")))
     outcome = run(group_of(stores))
+    assert (outcome.copied, outcome.failed) == (1, 0)
+    assert len(roots(stores)) == 1
+    assert all(isinstance(failure_of(store.stat(ABC)), BlobNotFound) for store in stores)
+    members = [Flaky(store) for store in stores]
+    assert run(group_of(members)).is_complete
+    assert [member.calls for member in members] == [["summary", "note_round"]] * 3
+
+
+def test_what_is_reaped_in_mid_round_is_no_loss() -> None:
+    """It is gone at its only source when it is to be copied: the round is complete, and its member is read from."""
+    stores = trio()
+    success_of(stores[0].receive(Entry(id=ABC, version=Version(5), expires=int(NOW) - 1), bytes_body(b"hello")))
+    outcome = run(group_of([Reaped(stores[0]), *stores[1:]]))
     assert (outcome.copied, outcome.failed) == (0, 0)
     assert outcome.is_complete
     assert [store.round for store in stores] == [1, 1, 1]

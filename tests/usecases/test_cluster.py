@@ -10,10 +10,10 @@ from sos.decisions.topology import Server, Topology
 from sos.usecases.cluster import LATELY, Cluster
 from sos.usecases.watched_store import WatchedStore
 from sos.words.blob import BlobID
-from sos.words.errors import BlobNotFound, ServerUnavailable
+from sos.words.errors import BlobNotFound, Forbidden, ServerUnavailable
 from sos.words.interfaces import IBlobStore, IRemoteReplica
 from tests.support import failure_of, success_of
-from tests.usecases.cluster_of import Flaky, clock, memory_store, server
+from tests.usecases.cluster_of import Flaky, clock, cluster_of, memory_store, server
 
 A, B, C = server("a"), server("b"), server("c")
 ABC = BlobID("abc")
@@ -95,6 +95,18 @@ def test_a_probe_brings_a_member_back_when_its_rest_has_ended() -> None:
     success_of(setup.cluster.probe())
     assert not setup.cluster.is_resting(A)
     assert setup.remotes[B].calls == []
+
+
+def test_any_answer_is_a_sign_of_life_and_silence_is_none() -> None:
+    """A refusal is an answer; a store of this very process is always there."""
+    setup = Setup()
+    assert success_of(setup.cluster.is_alive(A))
+    setup.remotes[A]._always = Forbidden("wrong key")
+    assert success_of(setup.cluster.is_alive(A))
+    setup.remotes[A].go_down()
+    assert not success_of(setup.cluster.is_alive(A))
+    assert setup.cluster.is_resting(A)
+    assert success_of(cluster_of(one={"a": memory_store()}).is_alive(server("a")))
 
 
 def test_a_member_that_left_the_topology_is_probed_no_more() -> None:

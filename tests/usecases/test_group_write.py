@@ -28,8 +28,14 @@ class Members:
         self.slow: list[Server] = []
         self.cancelled: list[Server] = []
         self.answers: dict[Server, Deferred[Received]] = {}
-        self.write = GroupWrite(needed, self.clock, self.slow.append)
+        self.dead: set[Server] = set()
+        self.asked: list[Server] = []
+        self.write = GroupWrite(needed, self.clock, self.slow.append, self._is_alive)
         self.running = Deferred.fromCoroutine(self.write.run(servers, self._write, doubtful))
+
+    async def _is_alive(self, server: Server) -> bool:
+        self.asked.append(server)
+        return server not in self.dead
 
     def _write(self, server: Server) -> Deferred[Received]:
         self.answers[server] = Deferred(lambda _: self.cancelled.append(server))
@@ -117,6 +123,35 @@ def test_members_that_did_not_answer_before_get_a_few_seconds() -> None:
     members.take(A)
     assert members.tally.copies == 2
     assert [type(error) for error in members.tally.errors] == [ServerUnavailable]
+    assert members.clock.getDelayedCalls() == []
+
+
+def test_a_member_that_is_silent_is_waited_for_while_it_is_alive() -> None:
+    """A large blob over a slow line, or a slow disk: there is no bound on the whole write."""
+    members = Members(1, A, B)
+    for _ in range(100):
+        members.clock.advance(DOUBT)
+    assert members.asked == [A, B] * 100
+    assert not members.running.called
+    assert (members.cancelled, members.slow) == ([], [])
+    members.take(A)
+    members.take(B)
+    assert members.tally.copies == 2
+    assert members.clock.getDelayedCalls() == []
+
+
+def test_a_member_without_a_sign_of_life_is_given_up() -> None:
+    """The others are still waited for; when none is left, it is decided."""
+    members = Members(1, A, B)
+    members.dead = {A}
+    members.clock.advance(DOUBT)
+    assert (members.cancelled, members.slow) == ([A], [A])
+    assert not members.running.called
+    members.dead = {B}
+    members.clock.advance(DOUBT)
+    assert members.tally.copies == 0
+    assert [type(error) for error in members.tally.errors] == [ServerUnavailable] * 2
+    assert members.asked == [A, B, B]
     assert members.clock.getDelayedCalls() == []
 
 

@@ -81,6 +81,15 @@ class BlobServerTests(SynchronousTestCase):
         refused = self.browser.ask("POST", "/blob/abc", {**OURS, "X-Sos-Version": "8"}, b"hello")
         self.assertEqual((refused.status, refused.json["reason"], refused.headers["x-sos-version"]), (409, "older", "9"))
 
+    def test_a_blob_that_is_gone_tells_our_own_client_since_which_version(self) -> None:
+        """Others get a plain 404, as from the ancestor."""
+        self.browser.ask("DELETE", "/blob/abc", {**OURS, "X-Sos-Version": "9"})
+        for method in ("GET", "HEAD"):
+            answer = self.browser.ask(method, "/blob/abc", OURS)
+            self.assertEqual((answer.status, answer.headers["x-sos-version"]), (404, "9"))
+            self.assertNotIn("x-sos-version", self.browser.ask(method, "/blob/abc").headers)
+            self.assertNotIn("x-sos-version", self.browser.ask(method, "/blob/unknown", OURS).headers)
+
     def test_bytes_that_are_not_what_was_declared_are_not_kept(self) -> None:
         """Torture H46."""
         for declared in (hashlib.sha256(b"other").hexdigest(), "abc", SHA256.upper()):

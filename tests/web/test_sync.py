@@ -21,7 +21,15 @@ from tests.web.browser import NOW, Answer, Browser
 OURS = {"X-Sos-Protocol": "1"}
 HELLO = Entry(id=BlobID("abc"), version=Version(7))
 SHA256 = hashlib.sha256(b"hello").hexdigest()
-READS = ["/sync", "/sync/digests", "/sync/digests/63", "/sync/bucket/4095", "/sync/strays", "/sync/tombstones"]
+READS = [
+    "/sync",
+    "/sync/digests",
+    "/sync/digests/63",
+    "/sync/bucket/4095",
+    "/sync/strays",
+    "/sync/tombstones",
+    "/sync/blob/abc",
+]
 WRITES = ["/sync/renew/abc", "/sync/forget/abc", "/sync/suspect/abc", "/sync/drop", "/sync/round"]
 
 

@@ -13,10 +13,10 @@ from sos.usecases.copies import Copies
 from sos.usecases.deletes import Deletes
 from sos.usecases.uploads import Uploads
 from sos.web.upload import upload_root
-from sos.words.blob import BlobID
+from sos.words.blob import BlobID, Entry, Version
 from sos.words.errors import BlobNotFound, ServerUnavailable, StoreFull
 from sos.words.interfaces import IBlobStore
-from tests.support import failure_of, success_of
+from tests.support import bytes_body, failure_of, success_of
 from tests.usecases.cluster_of import Flaky, cluster_of, memory_store
 from tests.web.browser import NOW, Browser
 
@@ -103,6 +103,14 @@ class UploadTests(SynchronousTestCase):
             answer = browser_of(Flaky(self.store, always=error)).ask("POST", "/upload", {}, b"hello")
             self.assertEqual((answer.status, answer.headers["retry-after"]), (status, "5"))
             self.assertNotIn("3001", answer.json["error"])
+
+    def test_other_bytes_are_409_without_an_internal_header(self) -> None:
+        """The version that is held is for our own servers."""
+        entry = Entry(id=HELLO, version=Version(5))
+        success_of(self.store.receive(entry, bytes_body(b"other")))
+        answer = self.browser.ask("POST", "/upload", {}, b"hello")
+        self.assertEqual((answer.status, answer.json["reason"]), (409, "other-bytes"))
+        self.assertFalse([name for name in answer.headers if name.startswith("x-sos")])
 
     def test_only_post_is_for_upload_and_only_upload_is_here(self) -> None:
         """Torture H50."""

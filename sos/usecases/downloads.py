@@ -160,6 +160,7 @@ class Downloads:
                 raise Unavailable(f"{server} has missed a round, and may hold what was deleted meanwhile.")
             if version_of(answer) < max(tombstones):  # whoever has told of that knows more
                 discard(answer)
+                self._missed(server, object_id)  # its peers have buried it
                 raise BlobNotFound(object_id)
             return answer
 

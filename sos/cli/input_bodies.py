@@ -15,6 +15,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
 from sos.http.bodies import PIECE, FileBody
+from sos.http.passed_body import SeenBody
 from sos.words.errors import BadInput
 
 STANDARD_INPUT = "-"
@@ -110,17 +111,15 @@ class StreamBody:
             self._done.callback(None)
 
 
-@implementer(IConsumer, IBodyProducer)
-class MeasuredBody:
+class MeasuredBody(SeenBody):
     """Passes a body on, and measures what passes: both digests that an api may name objects by, and the bytes."""
 
     def __init__(self, body: IBodyProducer, passed: Callable[[int], None]) -> None:
         """Measure a body; `passed` is told how many bytes went by."""
-        self.length = body.length
+        super().__init__(body)
         self.size = 0
         self.is_complete = False
         """Whether all of it has passed."""
-        self._body = body
         self._passed = passed
         self._digests = (hashlib.sha1(), hashlib.sha256())
         self._consumer: IConsumer | None = None
@@ -138,25 +137,7 @@ class MeasuredBody:
         producing: Deferred[None] = self._body.startProducing(self)
         return producing.addCallback(self._finish)
 
-    def pauseProducing(self) -> None:
-        """Write nothing until resumed."""
-        self._body.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """Go on."""
-        self._body.resumeProducing()
-
-    def stopProducing(self) -> None:
-        """Write nothing more, ever."""
-        self._body.stopProducing()
-
     # What the body calls
-
-    def registerProducer(self, producer: object, streaming: bool) -> None:
-        """Do nothing: the consumer has us."""
-
-    def unregisterProducer(self) -> None:
-        """Do nothing."""
 
     def write(self, data: bytes) -> None:
         """Measure a piece and pass it on."""

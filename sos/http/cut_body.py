@@ -6,13 +6,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
-from zope.interface import implementer
 
+from sos.http.passed_body import SeenBody
 from sos.words.errors import BlobTruncated, ServerUnavailable
 
 
-@implementer(IConsumer, IBodyProducer)
-class CutBody:
+class CutBody(SeenBody):
     """Passes on `length` bytes of another body, from its byte `start` on.
 
     Where a `rest` behind them is to be expected, the other body is stopped; else one more byte is a fault of the server,
@@ -21,8 +20,8 @@ class CutBody:
 
     def __init__(self, body: IBodyProducer, start: int, length: int, has_rest: bool, server: str) -> None:
         """Cut a body that comes from a server."""
+        super().__init__(body)
         self.length = length
-        self._body = body
         self._skip = start
         self._left = length
         self._has_rest = has_rest
@@ -39,26 +38,12 @@ class CutBody:
         self._body.startProducing(self).addCallbacks(self._finish, self._fail)
         return self._done
 
-    def pauseProducing(self) -> None:
-        """Write nothing until resumed."""
-        self._body.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """Go on."""
-        self._body.resumeProducing()
-
     def stopProducing(self) -> None:
         """Write nothing more, ever."""
         self._is_over = True
         self._body.stopProducing()
 
     # What the other body calls
-
-    def registerProducer(self, producer: object, streaming: bool) -> None:
-        """Do nothing: the consumer has us."""
-
-    def unregisterProducer(self) -> None:
-        """Do nothing."""
 
     def write(self, data: bytes) -> None:
         """Pass on what of a piece lies within the span."""

@@ -8,16 +8,15 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
-from zope.interface import implementer
 
+from sos.http.passed_body import SeenBody
 from sos.words.errors import BlobTruncated, SOSError, Unavailable
 
 Rest = Callable[[int], Awaitable[IBodyProducer]]
 """Gives a body of all that comes behind the first so many bytes. Raises an `SOSError` when nobody has that (any more)."""
 
 
-@implementer(IConsumer, IBodyProducer)
-class ResumedBody:
+class ResumedBody(SeenBody):
     """Passes a body on; what is missing where it breaks off comes from the next one, as often as there is one.
 
     Whether the pieces belong together is not looked at here: whoever needs to know hashes the whole.
@@ -25,8 +24,7 @@ class ResumedBody:
 
     def __init__(self, body: IBodyProducer, rest: Rest) -> None:
         """Begin with a body, and ask `rest` for another when it fails of what a source can fail of."""
-        self.length = body.length
-        self._body = body
+        super().__init__(body)
         self._rest = rest
         self._passed = 0
         self._consumer: IConsumer | None = None
@@ -70,12 +68,6 @@ class ResumedBody:
             self._body.stopProducing()
 
     # What the other body calls
-
-    def registerProducer(self, producer: object, streaming: bool) -> None:
-        """Do nothing: the consumer has us."""
-
-    def unregisterProducer(self) -> None:
-        """Do nothing."""
 
     def write(self, data: bytes) -> None:
         """Pass a piece on."""

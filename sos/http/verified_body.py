@@ -9,7 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
-from zope.interface import implementer
+
+from sos.http.passed_body import SeenBody
 
 
 class Hash(Protocol):
@@ -22,8 +23,7 @@ class Hash(Protocol):
         """Give the digest of all bytes so far."""
 
 
-@implementer(IConsumer, IBodyProducer)
-class VerifiedBody:
+class VerifiedBody(SeenBody):
     """Passes a body on piece by piece, one piece behind: the last is held back until all bytes have the right digest.
 
     So whoever counts bytes, as HTTP does, never sees a complete body with wrong bytes in it.
@@ -31,8 +31,7 @@ class VerifiedBody:
 
     def __init__(self, body: IBodyProducer, made: Hash, expected: bytes, wrong: Callable[[], Exception]) -> None:
         """Hash a body by `made`; where the digest is not the expected one, fail with what `wrong` gives."""
-        self.length = body.length
-        self._body = body
+        super().__init__(body)
         self._hash = made
         self._expected = expected
         self._wrong = wrong
@@ -48,14 +47,6 @@ class VerifiedBody:
         self._body.startProducing(self).addCallbacks(self._finish, self._fail)
         return self._done
 
-    def pauseProducing(self) -> None:
-        """Write nothing until resumed."""
-        self._body.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """Go on."""
-        self._body.resumeProducing()
-
     def stopProducing(self) -> None:
         """Write nothing more, ever."""
         self._consumer = None
@@ -63,12 +54,6 @@ class VerifiedBody:
         self._body.stopProducing()
 
     # What the other body calls
-
-    def registerProducer(self, producer: object, streaming: bool) -> None:
-        """Do nothing: the consumer has us."""
-
-    def unregisterProducer(self) -> None:
-        """Do nothing."""
 
     def write(self, data: bytes) -> None:
         """Hold a piece, and pass on the one before."""

@@ -13,6 +13,7 @@ from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from sos.http.bodies import BytesBody
+from sos.http.passed_body import PassedBody
 from sos.words.blob import BlobID, Entry, Kind, Span, Version
 from sos.words.errors import ServerUnavailable, SOSError
 from sos.words.interfaces import IRemoteReplica, OpenBlob, Received, Removed, StoreSummary
@@ -118,31 +119,16 @@ class WatchedStore:
         return result
 
 
-@implementer(IBodyProducer)
-class _WatchedBody:
+class _WatchedBody(PassedBody):
     """Passes a body on, and tells of the server that breaks it off."""
 
     def __init__(self, body: IBodyProducer, failed: Callable[[], None]) -> None:
-        self.length = body.length
-        self._body = body
+        super().__init__(body)
         self._failed = failed
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
         """Pour the body."""
-        pouring: Deferred[None] = self._body.startProducing(consumer)
-        return pouring.addErrback(self._tell)
-
-    def pauseProducing(self) -> None:
-        """Pass it on."""
-        self._body.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """Pass it on."""
-        self._body.resumeProducing()
-
-    def stopProducing(self) -> None:
-        """Pass it on."""
-        self._body.stopProducing()
+        return super().startProducing(consumer).addErrback(self._tell)
 
     def _tell(self, failure: Failure) -> Failure:
         if failure.check(ServerUnavailable):

@@ -2,6 +2,9 @@
 
 From the root over 64 parts to the 64 buckets of each unequal part; of an unequal bucket all entries are listed, put side by
 side, and repaired. So equal members cost one digest, and one difference among a million entries three short answers.
+
+Buckets are taken in an order of chance, and listed only when their turn comes. So two replicators at once do not take the
+same bytes to the same place: each finds equal what the other has been through.
 """
 
 from __future__ import annotations
@@ -51,7 +54,8 @@ class AntiEntropy:
             differing.extend(part * BUCKETS_A_PART + bucket for bucket in buckets)
 
         await for_each(iter(await self._unequal(members, None)), look_into, PARTS_AT_ONCE)
-        await for_each(iter(sorted(differing)), lambda bucket: self._repair(members, bucket), BUCKETS_AT_ONCE)
+        buckets = iter(self._cluster.in_chance_order(differing))
+        await for_each(buckets, lambda bucket: self._repair(members, bucket), BUCKETS_AT_ONCE)
 
     async def _unequal(self, members: Sequence[Server], part: int | None) -> Sequence[int]:
         """Give the parts, or the buckets of a part, in which any two members differ."""

@@ -17,6 +17,7 @@ from tests.usecases.steps import Stepped
 from tests.usecases.test_races import NAMES, Arena
 
 LARGE = 70_000
+BLOBS = 600
 
 
 def unequal(arena: Arena, text: str) -> None:
@@ -73,13 +74,12 @@ def test_what_a_killed_replicator_leaves_the_next_round_finishes(tmp_path: Path,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.torture) for seed in range(1, 20))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.torture) for seed in range(1, 5))])
 def test_two_replicators_at_once_take_few_bytes_twice(seed: int) -> None:
     """Torture F29: what both have under way at one moment, here a tenth at most; and they come to the same."""
     with closing(Arena(None)) as arena:
-        sizes = {BlobID(f"n{number}"): LARGE if number % 10 == 0 else 1000 for number in range(600)}
-        for number, (name, size) in enumerate(sizes.items()):
-            arena.put(name, b"x" * size, NAMES[number % 3])
+        for number in range(BLOBS):
+            arena.put(BlobID(f"n{number}"), b"x" * 1000, NAMES[number % 3])
         arena.steps.hold()
         chance = random.Random(seed)
         runs = [replicating(arena, chance) for _ in range(2)]
@@ -87,8 +87,8 @@ def test_two_replicators_at_once_take_few_bytes_twice(seed: int) -> None:
         arena.steps.set_free()
         outcomes = [success_of(running) for running, _ in runs]
         assert all(outcome.is_complete for outcome in outcomes)
-        assert all(outcome.copied > 300 for outcome in outcomes)
+        assert all(outcome.copied > BLOBS / 2 for outcome in outcomes)
         moved = sum(member.bytes_in for _, members in runs for member in members.values())
-        assert moved <= 1.1 * 2 * sum(sizes.values())
+        assert moved <= 1.1 * 2 * BLOBS * 1000
         assert len(arena.roots()) == 1
         assert arena.round().copied == 0

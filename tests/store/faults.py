@@ -121,6 +121,7 @@ class Bench:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.now = NOW
         self.fs: FaultyFs
 
     def open(self, *, in_thread: InThread = immediately, commit_in_thread: InThread = immediately, **more: Any) -> DiskStore:
@@ -129,7 +130,7 @@ class Bench:
             self.path,
             in_thread=in_thread,
             commit_in_thread=commit_in_thread,
-            wall=wall,
+            wall=lambda: self.now,
             make_fs=self._fs_for,
             reserve=Reserve(percent=0, least=1000),
             **more,

@@ -21,11 +21,14 @@ from sos.usecases.cluster import Cluster
 from sos.usecases.concurrently import concurrently, for_each
 from sos.usecases.copying import Copier
 from sos.words.blob import Entry
-from sos.words.errors import SOSError
+from sos.words.errors import ServerUnavailable, SOSError
 from sos.words.interfaces import IDigested
 
 PAGE = 1000
 """Entries of a bucket read at a time: with a million blobs a bucket has 250."""
+
+MOST_IN_A_BUCKET = 100_000
+"""Entries that a bucket may have: an honest member would have 400 million blobs. One that lists without end is left out."""
 
 PARTS_AT_ONCE = 8
 """Parts whose buckets are compared at a time: an answer has 2 KiB."""
@@ -95,9 +98,13 @@ class AntiEntropy:
         try:
             while True:
                 page = await self._digested(server).entries(bucket, entries[-1].id if entries else "", PAGE)
+                for entry in page:
+                    self._cluster.versions.check(entry.version)  # one that no clock made would win over all, for ever
                 entries += page
                 if len(page) < PAGE:
                     return entries
+                if len(entries) >= MOST_IN_A_BUCKET:
+                    raise ServerUnavailable(server.url, f"it lists more entries in bucket {bucket} than there can be")
         except SOSError as error:
             self._copier.leave_out(server, error)
             return None

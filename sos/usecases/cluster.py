@@ -207,11 +207,16 @@ class Cluster:
         group = self._group_of.get(server)
         if round_ is not None and group is not None:
             self._rounds.heard(server, group.name, round_)
-        if clock is not None and clock > self.versions.last:
-            try:
-                self.versions.observe(Version(clock))
-            except BadInput:
-                self._log.error("The clock of {server} is a hundred years ahead, and is not followed", server=server.url)
+        if clock is not None and clock > self.versions.last and not self.follows(clock):
+            self._log.error("The clock of {server} is a hundred years ahead, and is not followed", server=server.url)
+
+    def follows(self, version: int) -> bool:
+        """Move past a version that a member has named, and say so; one that no clock can have made is not believed."""
+        try:
+            self.versions.observe(Version(version))
+        except BadInput:
+            return False
+        return True
 
     # Health
 

@@ -97,9 +97,8 @@ class Deletes:
             answers = await concurrently(self._remove(server, object_id, version) for server in servers)
             refusals = {server: error for server, error in zip(servers, answers, strict=True) if error is not None}
             newest = max((error.version for error in refusals.values() if isinstance(error, BlobConflict)), default=None)
-            if newest is None:
+            if newest is None or not self._cluster.follows(newest):
                 return self._outcome(object_id, home, servers, refusals)
-            self._versions.observe(Version(newest))
         raise NotEnoughCopies(f"A blob server kept finding newer versions of {object_id}; delete it again.")
 
     async def _remove(self, server: Server, object_id: BlobID, version: Version) -> SOSError | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.processes.group import Trio, id_of
-from tests.processes.harness import Answer, Household, Process, ask
+from tests.processes.group import Trio, id_of, start_trio
+from tests.processes.harness import PATIENCE, Answer, Household, Process, ask
 
 LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 PAYLOAD = b"hello"
@@ -104,3 +106,24 @@ def test_what_was_asked_later_wins_whatever_the_clocks_of_hosts(house: Household
     skewed.upload(slow, "white")
     skewed.equalise()
     assert skewed.direct() == [(200, "white")] * 3
+
+
+def test_an_api_and_its_members_go_on_though_their_clock_is_set_back(house: Household) -> None:
+    """Torture F14: by years, while they run: rounds come as before, and a member that was away gets what it missed."""
+    time_of_day = house.directory / "time"
+    time_of_day.write_text("+0d")
+    with clock(house, ""):
+        del house.environment["FAKETIME"]
+        house.environment |= {"FAKETIME_TIMESTAMP_FILE": str(time_of_day), "FAKETIME_NO_CACHE": "1"}
+        trio = start_trio(house, replicate_every=1)
+        trio.copies_of_upload(b"before")
+        for number, wrong_by in enumerate(("-3d", "-10y", "+10y", "-1d")):
+            time_of_day.write_text(wrong_by)
+            trio.members[1].end(signal.SIGKILL)
+            payload = b"missed%d" % number
+            assert trio.copies_of_upload(payload) == 2
+            trio.restart(1)
+            given_up = time.monotonic() + PATIENCE
+            while ask("GET", trio.ports[1], f"/blob/{id_of(payload)}").status != 200:
+                assert time.monotonic() < given_up, f"no round comes: {trio.api.output}"
+            assert trio.fetch(payload).status == trio.fetch(b"before").status == 200

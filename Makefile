@@ -1,7 +1,7 @@
 # make run     an api and two stores on this machine, until Ctrl-C
 # make test    all that continuous integration runs
 # make fuzz    mutated requests and answers (SECONDS=60; SEED=… plays a find again)
-# make torture what takes time: deadlines, slow clients, few descriptors; three minutes, and a table of counts
+# make torture what takes time: deadlines, slow clients, failing disks, ten thousand races; a quarter of an hour, and counts
 # make bench   sos beside nginx, five minutes (QUICK=1: one; ROWS=regex picks; see benchmarks/README.rst)
 # make clean   remove what these two have made, but for the stores in data/
 
@@ -54,7 +54,7 @@ fuzz: $(VENV)/installed-dev
 	SECONDS=$(SECONDS) SEED=$(SEED) $(BIN)/python -m tests.fuzz
 
 torture: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m torture tests/torture tests/processes
+	$(BIN)/python -m pytest -m torture tests
 
 clean:
 	rm -rf $(VENV) build *.egg-info _trial_temp* .mypy_cache .pytest_cache .ruff_cache .hypothesis

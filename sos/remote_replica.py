@@ -13,7 +13,7 @@ from attrs import evolve
 from zope.interface import implementer
 
 from sos.decisions import sync_wire, wire
-from sos.decisions.buckets import BUCKETS, PARTS
+from sos.decisions.buckets import BUCKETS, PARTS, bucket_of
 from sos.http.answer import Answer
 from sos.http.bodies import BytesSource, collect
 from sos.remote import RemoteStore, is_ours
@@ -58,7 +58,10 @@ class RemoteReplica(RemoteStore):
     async def entries(self, bucket: int, after: str = "", limit: int = 1000) -> Sequence[Entry]:
         """Give the next entries of a bucket; see `IDigested`."""
         _check_place(bucket, BUCKETS, "bucket")
-        return await self._page(b"/sync/bucket/%d" % bucket, after, limit)
+        entries = await self._page(b"/sync/bucket/%d" % bucket, after, limit)
+        if any(bucket_of(entry.id) != bucket for entry in entries):
+            raise ServerUnavailable(self.server, "it lists entries in a bucket that is not theirs")
+        return entries
 
     async def strays(self, after: str = "", limit: int = 1000) -> Sequence[Entry]:
         """Give the next strays; see `IDigested`."""

@@ -32,6 +32,7 @@ from sos.services.listener import ListeningService
 from sos.services.reload import Reload
 from sos.services.shared_port import SharedPort
 from sos.services.stack import Stack
+from sos.services.steady_time import go_by_steady_time
 from sos.services.timer import RoundTimer
 from sos.services.worker_process import WorkerProcess
 from sos.services.worker_program import WorkerProgram
@@ -81,6 +82,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     """Make the service of a role. Nothing is opened before it starts: twistd forks in between."""
     if reactor is None:
         from twisted.internet import reactor
+    go_by_steady_time(reactor)
     settings = options.settings
     if isinstance(settings, BlobSettings):
         return Daemon(lambda: _blob_server(settings, reactor))
@@ -93,6 +95,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
 
 async def replicate_once(options: ReplicateOptions, reporter: IRoundReporter, reactor: Any) -> Round:
     """Run one round of replication over the servers that the options name."""
+    go_by_steady_time(reactor)
     client = Client(tcp_connector(reactor), reactor)
     cluster = _remote_cluster(options.topology, client, options.cluster_key, reactor)
     try:

@@ -76,6 +76,25 @@ def faults_of(module: str, tree: ast.AST) -> Iterator[str]:
             yield f"{module} imports the reactor, which is an argument everywhere but in makeService"
 
 
+READS_A_CLOCK = frozenset({"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"})
+"""Names, with what they are taken from, that read this host's wall clock."""
+
+EDGES = frozenset({"sos.service", "sos.cli"})
+"""Only here the wall clock is named, to be handed down: so no decision compares the clocks of two hosts (torture I23)."""
+
+
+def clocks_in(tree: ast.AST) -> Iterator[str]:
+    """Give the names by which a module reads a wall clock, be they taken from their module or not."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            name = ".".join(ast.unparse(node).split(".")[-2:])
+            if name in READS_A_CLOCK:
+                yield name
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from sorted(names & READS_A_CLOCK)
+
+
 MODULES = sorted((HOME / "sos").rglob("*.py"))
 
 
@@ -85,6 +104,30 @@ def test_an_import_only_goes_down(path: Path) -> None:
     module = name_of(path)
     if module != "sos":
         assert list(faults_of(module, ast.parse(path.read_text("utf-8")))) == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_the_edges_name_a_wall_clock(path: Path) -> None:
+    """Torture I23."""
+    module = name_of(path)
+    found = list(clocks_in(ast.parse(path.read_text("utf-8"))))
+    assert module == "sos" or prefix_of(module) in EDGES or found == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time\nnow = time.time()",
+        "from time import time\nnow = time()",
+        "import time\nwall = time.time",
+        "from datetime import datetime, UTC\nnow = datetime.now(UTC)",
+        "import datetime\nnow = datetime.datetime.now()",
+        "import time as t\nfrom time import time_ns as clock",
+    ],
+)
+def test_a_wall_clock_is_found(source: str) -> None:
+    """The test can fail."""
+    assert list(clocks_in(ast.parse(source)))
 
 
 @pytest.mark.parametrize(

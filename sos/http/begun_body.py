@@ -13,28 +13,30 @@ from zope.interface import implementer
 from sos.http.bodies import PushedBody
 
 
-async def begun(body: IBodyProducer) -> IBodyProducer:
-    """Wait for the first bytes of a body, and give a body of all of them. Raises what the body fails with before them.
+async def begun(body: IBodyProducer, least: int = 1) -> IBodyProducer:
+    """Wait for the first bytes of a body, `least` of them or all, and give a body of all of them.
 
-    A body that waits for nothing is given back as it is. Cancelling stops the body.
+    Raises what the body fails with before them. A body that waits for nothing is given back as it is. Cancelling stops
+    the body.
     """
     if isinstance(body, PushedBody):
         return body
-    waiting = BegunBody(body)
+    waiting = BegunBody(body, least)
     await waiting.begin()
     return waiting
 
 
 @implementer(IConsumer, IBodyProducer)
 class BegunBody:
-    """Takes the first piece of another body, pauses that, and goes on when somebody wants the bytes."""
+    """Takes the first bytes of another body, pauses that, and goes on when somebody wants the bytes."""
 
-    def __init__(self, body: IBodyProducer) -> None:
-        """Stand before a body that nobody has begun."""
+    def __init__(self, body: IBodyProducer, least: int = 1) -> None:
+        """Stand before a body that nobody has begun, and take `least` bytes of it at first."""
         self.length = body.length
         self._body = body
         self._first: Deferred[None] = Deferred(lambda _: self.stopProducing())
         self._done: Deferred[None] = Deferred(lambda _: self.stopProducing())
+        self._missing = least
         self._pieces: deque[bytes] = deque()
         self._consumer: IConsumer | None = None
         self._is_paused = False
@@ -44,7 +46,7 @@ class BegunBody:
         """How the other body has ended: with a failure, or well; None while it goes on."""
 
     def begin(self) -> Deferred[None]:
-        """Take bytes until the first have come, or the body has ended; the Deferred fires then, or fails with the body."""
+        """Take bytes until enough have come, or the body has ended; the Deferred fires then, or fails with the body."""
         self._body.startProducing(self).addCallbacks(lambda _: self._end(True), self._end)
         return self._first
 
@@ -85,13 +87,15 @@ class BegunBody:
         """Do nothing."""
 
     def write(self, data: bytes) -> None:
-        """Pass a piece on; the first one waits for its consumer."""
+        """Pass a piece on; the first ones wait for their consumer."""
         if self._is_stopped:
             return
         self._pieces.append(data)
         if self._consumer is None:
-            self._body.pauseProducing()
-            self._say_begun(None)
+            self._missing -= len(data)
+            if self._missing <= 0:
+                self._body.pauseProducing()
+                self._say_begun(None)
         else:
             self._push()
 

@@ -2,6 +2,9 @@
 
 From the root over 64 parts to the 64 buckets of each unequal part; of an unequal bucket all entries are listed, put side by
 side, and repaired. So equal members cost one digest, and one difference among a million entries three short answers.
+
+Buckets are taken in an order of chance, and listed only when their turn comes. So two replicators at once do not take the
+same bytes to the same place: each finds equal what the other has been through.
 """
 
 from __future__ import annotations
@@ -18,11 +21,14 @@ from sos.usecases.cluster import Cluster
 from sos.usecases.concurrently import concurrently, for_each
 from sos.usecases.copying import Copier
 from sos.words.blob import Entry
-from sos.words.errors import SOSError
+from sos.words.errors import ServerUnavailable, SOSError
 from sos.words.interfaces import IDigested
 
 PAGE = 1000
 """Entries of a bucket read at a time: with a million blobs a bucket has 250."""
+
+MOST_IN_A_BUCKET = 100_000
+"""Entries that a bucket may have: an honest member would have 400 million blobs. One that lists without end is left out."""
 
 PARTS_AT_ONCE = 8
 """Parts whose buckets are compared at a time: an answer has 2 KiB."""
@@ -51,7 +57,8 @@ class AntiEntropy:
             differing.extend(part * BUCKETS_A_PART + bucket for bucket in buckets)
 
         await for_each(iter(await self._unequal(members, None)), look_into, PARTS_AT_ONCE)
-        await for_each(iter(sorted(differing)), lambda bucket: self.repair(members, bucket), BUCKETS_AT_ONCE)
+        buckets = iter(self._cluster.in_chance_order(differing))
+        await for_each(buckets, lambda bucket: self.repair(members, bucket), BUCKETS_AT_ONCE)
 
     async def repair(self, members: Sequence[Server], bucket: int) -> None:
         """List one bucket at the members, and repair what differs in it."""
@@ -92,9 +99,13 @@ class AntiEntropy:
         try:
             while True:
                 page = await self._digested(server).entries(bucket, entries[-1].id if entries else "", PAGE)
+                for entry in page:
+                    self._cluster.versions.check(entry.version)  # one that no clock made would win over all, for ever
                 entries += page
                 if len(page) < PAGE:
                     return entries
+                if len(entries) >= MOST_IN_A_BUCKET:
+                    raise ServerUnavailable(server.url, f"it lists more entries in bucket {bucket} than there can be")
         except SOSError as error:
             self._copier.leave_out(server, error)
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -49,7 +49,7 @@ class Cluster:
         """Begin with a topology.
 
         `store_for` makes the store of a server that was not known before, `shuffle` spreads reads over the members of a
-        group, and `versions` is moved past the clock of every member that answers.
+        group and rounds over what is to be done, and `versions` is moved past the clock of every member that answers.
         """
         self._make_store = store_for
         self._health = health
@@ -109,6 +109,12 @@ class Cluster:
             self._shuffle(members)
             servers += members
         return self._health.rested_last(servers)
+
+    def in_chance_order(self, places: Iterable[int]) -> list[int]:
+        """Put numbers into an order of chance: several who work through the same ones then rarely meet."""
+        shuffled = sorted(places)
+        self._shuffle(shuffled)
+        return shuffled
 
     def is_read_from(self, server: Server) -> bool:
         """Whether what a member says counts: not while it has missed a round that others in reach have completed."""
@@ -205,11 +211,16 @@ class Cluster:
         group = self._group_of.get(server)
         if round_ is not None and group is not None:
             self._rounds.heard(server, group.name, round_)
-        if clock is not None and clock > self.versions.last:
-            try:
-                self.versions.observe(Version(clock))
-            except BadInput:
-                self._log.error("The clock of {server} is a hundred years ahead, and is not followed", server=server.url)
+        if clock is not None and clock > self.versions.last and not self.follows(clock):
+            self._log.error("The clock of {server} is a hundred years ahead, and is not followed", server=server.url)
+
+    def follows(self, version: int) -> bool:
+        """Move past a version that a member has named, and say so; one that no clock can have made is not believed."""
+        try:
+            self.versions.observe(Version(version))
+        except BadInput:
+            return False
+        return True
 
     # Health
 

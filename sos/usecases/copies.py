@@ -10,7 +10,7 @@ from sos.decisions.tally import CopyTally, usual_min_copies
 from sos.decisions.topology import Group, Server
 from sos.usecases.cluster import Cluster
 from sos.usecases.group_write import GroupWrite
-from sos.words.blob import Entry, Version
+from sos.words.blob import Entry
 from sos.words.errors import NotEnoughCopies, StoreFull
 from sos.words.interfaces import IBodySource, Received
 
@@ -68,9 +68,9 @@ class Copies:
             doubtful = frozenset(filter(self._cluster.is_resting, writers))
             writing = GroupWrite(needed, self._clock, self._cluster.failed, self._cluster.is_alive)
             tally = await writing.run(writers, write, doubtful)
-            if tally.newest_held is None or tally.other_bytes is not None:
+            newest = tally.newest_held
+            if newest is None or tally.other_bytes is not None or not self._cluster.follows(newest):
                 return tally
-            self._versions.observe(Version(tally.newest_held))
         raise NotEnoughCopies(f"A blob server kept finding newer versions of {entry.id}; upload it again.")
 
 

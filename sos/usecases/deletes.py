@@ -98,9 +98,9 @@ class Deletes:
         for _ in range(MOST_CLOCK_MOVES):
             burial = _Burial(object_id, self._versions.tick())
             is_settled = await self._bury_once(burial, home, others, concerned)
-            if burial.newest_held is None:
+            newest = burial.newest_held
+            if newest is None or not self._cluster.follows(newest):
                 return self._outcome(burial, home, concerned, is_settled)
-            self._versions.observe(Version(burial.newest_held))
         raise NotEnoughCopies(f"A blob server kept finding newer versions of {object_id}; delete it again.")
 
     async def _bury_once(self, burial: _Burial, home: Group, others: Sequence[Group], concerned: Collection[Group]) -> bool:

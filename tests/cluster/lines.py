@@ -130,7 +130,7 @@ class End:
         self.transport: Any = None
         self._protocol = protocol
         self._gate = gate
-        self._is_lost = False
+        self.is_lost = False
         self._is_broken = False
 
     def makeConnection(self, transport: Any) -> None:
@@ -154,18 +154,18 @@ class End:
 
     def lose(self, reason: Failure) -> None:
         """Tell the protocol that its connection is gone, once."""
-        if not self._is_lost:
-            self._is_lost = True
+        if not self.is_lost:
+            self.is_lost = True
             self._protocol.connectionLost(reason)
 
     def deliver(self, data: bytes) -> None:
         """Give bytes to the protocol, unless its connection is gone."""
-        if data and not self._is_lost and not self._is_broken:
+        if data and not self.is_lost and not self._is_broken:
             self._protocol.dataReceived(data)
 
     def abort(self) -> None:
         """Reset the connection: nothing more arrives, whatever is on its way."""
-        if not self._is_lost:
+        if not self.is_lost:
             self._is_broken = True
             self.transport.abortConnection()
 
@@ -200,7 +200,8 @@ class Line:
         if server is None or client is None:
             return fail(ConnectionRefusedError())
         there, here = End(server, self.to_member), End(client, self.to_api)
-        self._ends += [there, here]
+        pairs = zip(self._ends[::2], self._ends[1::2], strict=True)
+        self._ends = [end for pair in pairs if not all(end.is_lost for end in pair) for end in pair] + [there, here]
         self._network.join(here, there)
         return succeed(client)
 

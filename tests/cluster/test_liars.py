@@ -1,4 +1,4 @@
-"""Torture F31: members that answer a write, and not as a blob server that has stored it."""
+"""Torture F31 and B16: members that answer a write, and not as a blob server that has stored it."""
 
 from __future__ import annotations
 
@@ -50,12 +50,18 @@ def acknowledgement(**changes: object) -> bytes:
     return json.dumps(said | changes).encode()
 
 
+REFUSAL = b'{"error": "a newer version of it is held", "reason": "older"}'
+
 LIES = {
     "500": answer(500, b'{"error": "oh"}'),
     "500 over an acknowledgement": answer(500, acknowledgement()),
     "507": answer(507, b'{"error": "full"}'),
     "404": answer(404),
     "409 without a reason": answer(409),
+    "409 for a version beyond all": answer(409, REFUSAL, X_Sos_Version=str(2**63 - 1)),
+    "409 for a version that is none": answer(409, REFUSAL, X_Sos_Version=str(2**64 - 1)),
+    "409 for a negative version": answer(409, REFUSAL, X_Sos_Version="-1"),
+    "409 for a version in words": answer(409, REFUSAL, X_Sos_Version="seven"),
     "503": answer(503),
     "204": answer(204),
     "201": answer(201, acknowledgement()),

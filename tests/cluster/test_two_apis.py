@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,6 +23,7 @@ from sos.words.interfaces import IBlobStore, OpenBlob, Received
 from sos.words.versions import HybridClock
 from tests.support import failure_of, success_of
 from tests.usecases.cluster_of import NOW, cluster_of, memory_store
+from tests.usecases.steps import Steps
 
 ID = BlobID("abc")
 SOURCE = BytesSource([b"hello"])
@@ -33,26 +34,6 @@ def entry_with(colour: bytes) -> Entry:
     """Make what one of the apis uploads."""
     sha256 = hashlib.sha256(b"hello").digest()
     return Entry(id=ID, size=5, sha256=sha256, metadata=Metadata.of([(b"X-Colour", colour)]))
-
-
-class Steps:
-    """What may happen next, in an order that the test picks: a write reaches a store, an answer reaches an api."""
-
-    def __init__(self) -> None:
-        self._waiting: list[Callable[[], None]] = []
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    async def turn(self) -> None:
-        """Wait for a turn of one's own."""
-        turn: Deferred[None] = Deferred(lambda _: None)
-        self._waiting.append(lambda: turn.callback(None))  # one whose turn was cancelled may get it all the same
-        await turn
-
-    def take(self, choice: int) -> None:
-        """Let one of those that wait go on."""
-        self._waiting.pop(choice % len(self._waiting))()
 
 
 @implementer(IBlobStore)

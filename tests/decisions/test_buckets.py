@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from attrs import evolve
+from attrs import evolve, fields
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,6 +62,18 @@ def test_the_test_vector_of_the_documentation() -> None:
 def test_every_field_that_members_must_agree_on_is_in_the_digest(change: dict[str, Any]) -> None:
     """Torture I25."""
     assert entry_digest(evolve(HELLO, **change)) != entry_digest(HELLO)
+
+
+OTHERS = ENTRIES.map(lambda entry: evolve(entry, kind=Kind.CHUNK, metadata=HELLO.metadata, expires=1))
+AGREED_ON = [field.name for field in fields(Entry) if field.name not in ("is_damaged", "is_stray")]
+
+
+@given(st.sampled_from(AGREED_ON), ENTRIES, OTHERS)
+def test_whatever_the_entry_each_of_its_fields_is_in_the_digest(name: str, entry: Entry, other: Entry) -> None:
+    """Torture I25: a field that is added to entries, too, unless it is one that a server alone knows."""
+    change: dict[str, Any] = {name: State.DELETED if name == "state" else getattr(other, name)}
+    differs = change[name] != getattr(entry, name)
+    assert (entry_digest(evolve(entry, **change)) != entry_digest(entry)) is differs
 
 
 @pytest.mark.parametrize("change", [{"is_damaged": True}, {"is_stray": True}])

@@ -158,3 +158,27 @@ def test_what_waits_for_nothing_is_given_back_as_it_is() -> None:
     body = bytes_body(b"hello")
     assert success_of(begun(body)) is body
     assert not isinstance(success_of(begun(body)), BegunBody)
+
+
+def test_as_many_bytes_are_waited_for_as_are_asked_for() -> None:
+    """In whatever pieces; or all, where there are fewer; and a failure among them is the caller's to hear of."""
+    body = Coming()
+    waiting = Deferred.fromCoroutine(begun(body, 5))
+    body.bring(b"ab", b"cd")
+    assert (waiting.called, body.told) == (False, [])
+    body.bring(b"ef")
+    assert body.told == ["pause"]
+    consumer = ScriptedConsumer()
+    poured(success_of(waiting), consumer)
+    assert consumer.payload == b"abcdef"
+    body = Coming()
+    waiting = Deferred.fromCoroutine(begun(body, 5))
+    body.bring(b"ab")
+    body.done.callback(None)
+    poured(success_of(waiting), consumer := ScriptedConsumer())
+    assert consumer.payload == b"ab"
+    body = Coming()
+    waiting = Deferred.fromCoroutine(begun(body, 5))
+    body.bring(b"ab")
+    body.done.errback(GONE)
+    assert failure_of(waiting) is GONE

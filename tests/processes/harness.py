@@ -64,9 +64,9 @@ def wait_until_refused(port: int) -> None:
 class Process:
     """A running sos: its ports, by what they are for, and what it wrote."""
 
-    def __init__(self, command: Sequence[str], directory: Path) -> None:
-        """Start a command in a directory; both of its outputs are kept, line by line."""
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "HOME": str(directory)}
+    def __init__(self, command: Sequence[str], directory: Path, named: Mapping[str, str] = {}) -> None:
+        """Start a command in a directory, with more in its environment; its outputs are kept, line by line."""
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "HOME": str(directory), **named}
         self._process = subprocess.Popen(
             [sys.executable, *command],
             cwd=directory,
@@ -151,6 +151,8 @@ class Household:
     def __init__(self, directory: Path) -> None:
         """Start processes in this directory."""
         self.directory = directory
+        self.environment: dict[str, str] = {}
+        """What processes that are started from now on have in their environment, beyond what this one has."""
         self._processes: list[Process] = []
 
     def sos(self, *arguments: str) -> Process:
@@ -179,7 +181,7 @@ class Household:
         return self.sos("api-server", "-blob-server", servers, *where, *more)
 
     def _started(self, command: Sequence[str]) -> Process:
-        process = Process(command, self.directory)
+        process = Process(command, self.directory, self.environment)
         self._processes.append(process)
         return process
 

@@ -33,18 +33,22 @@ def database_error(code: int, text: str) -> sqlite3.OperationalError:
 
 
 class FaultyFs(Fs):
-    """Real files, but the calls named in `failing` fail with that errno; `free` stands in for the disk's room."""
+    """Real files, but the calls named in `failing` fail with that errno, and all that is done to the files in `bad`.
+
+    `space` stands in for the disk's room.
+    """
 
     def __init__(self, root: Path, descriptor: int) -> None:
         super().__init__(root, descriptor)
         self.failing: dict[str, int] = {}
+        self.bad: set[str] = set()
         self.statements: dict[str, sqlite3.Error] = {}
         self.calls: list[tuple[str, ...]] = []
         self.space = ROOMY
 
     def _meet(self, call: str, *names: str) -> None:
         self.calls.append((call, *names))
-        number = self.failing.get(call)
+        number = self.failing.get(call, None if self.bad.isdisjoint(names) else errno.EIO)
         if number is not None:
             kind = SyncFailed if call.startswith("sync") else OSError
             raise kind(number, os.strerror(number))
@@ -121,6 +125,7 @@ class Bench:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.now = NOW
         self.fs: FaultyFs
 
     def open(self, *, in_thread: InThread = immediately, commit_in_thread: InThread = immediately, **more: Any) -> DiskStore:
@@ -129,7 +134,7 @@ class Bench:
             self.path,
             in_thread=in_thread,
             commit_in_thread=commit_in_thread,
-            wall=wall,
+            wall=lambda: self.now,
             make_fs=self._fs_for,
             reserve=Reserve(percent=0, least=1000),
             **more,

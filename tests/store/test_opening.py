@@ -49,6 +49,25 @@ def test_what_was_stored_is_there_after_a_restart(bench: Bench) -> None:
     success_of(again.close())
 
 
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_versions_do_not_fall_over_a_restart_with_the_clock_set_back(bench: Bench, is_killed: bool) -> None:
+    """Torture I26: by ten years; not even below a version of which nothing is left, for its tombstone was dropped."""
+    store = bench.open(tombstone_age=-1)
+    received(store, "abc", b"hello", version=store.clock.tick())
+    newest = store.clock.tick()
+    success_of(store.remove(BlobID("abc"), newest))
+    assert success_of(store.drop_tombstones([(BlobID("abc"), newest)])) == 1
+    left = killed(bench) if is_killed else bench
+    success_of(store.close())
+    for _ in range(2):
+        left.now = NOW - 10 * 365 * 86_400
+        again = left.open()
+        assert again.clock.last >= newest
+        newest = again.clock.tick()
+        received(again, "abc", b"hello", version=newest)
+        success_of(again.close())
+
+
 def test_what_was_stored_is_there_after_a_kill(bench: Bench) -> None:
     """Nothing that was answered needs an orderly end."""
     store = bench.open()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import sqlite3
@@ -56,7 +57,7 @@ class Holdings:
         """Give the entry of a live blob whose bytes can be had. Raises as `open` does."""
         row, descriptor = self._sound(blob_id)
         if descriptor is not None:
-            self._fs.close(descriptor)
+            self._let_go(descriptor)
         return row.entry
 
     def open(self, blob_id: BlobID, span: Span | None, past_expiry: bool = False) -> OpenBlob:
@@ -72,7 +73,7 @@ class Holdings:
         wanted = Span(0, size) if span is None else span
         if wanted.start < 0 or wanted.length < 0 or wanted.stop > size:
             if descriptor is not None:
-                self._fs.close(descriptor)
+                self._let_go(descriptor)
             raise RangeNotSatisfiable(size)
         return OpenBlob(row.entry, self._body(row, descriptor, wanted))
 
@@ -132,12 +133,21 @@ class Holdings:
                     Suspicion(row.entry.id, serial, "Something else is where the blob's file was.")
                 ) from error
             raise self._latch.judge(error) from error
-        length = self._fs.size(descriptor)
+        try:
+            length = self._fs.size(descriptor)
+        except OSError as error:
+            self._let_go(descriptor)
+            raise self._latch.judge(error) from error
         if length != row.entry.size:
-            self._fs.close(descriptor)
+            self._let_go(descriptor)
             why = f"The file of the blob has {length} bytes instead of {row.entry.size}."
             raise BytesSuspected(Suspicion(row.entry.id, serial, why))
         return descriptor
+
+    def _let_go(self, descriptor: int) -> None:
+        """Close a file that was only read: it is closed whatever the disk says, and nothing hangs on that."""
+        with contextlib.suppress(OSError):
+            self._fs.close(descriptor)
 
     def _failed_reading(self, row: Row, error: OSError | BlobTruncated) -> SOSError:
         """Say what it means that a file that was sound when it was opened cannot be read to its end."""

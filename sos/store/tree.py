@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 
 from sos.store.files import Fs
@@ -55,7 +56,8 @@ class Tree:
         try:
             self._fs.sync_directory(directory)  # started after the rename: one that runs already may have missed it
         except OSError:
-            self._fs.unlink(name)
+            with contextlib.suppress(OSError):  # the failed fsync is the one to tell, for it is final
+                self._fs.unlink(name)
             raise
 
     def remove(self, blob_id: BlobID, serial: int) -> None:

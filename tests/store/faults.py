@@ -70,6 +70,11 @@ class FaultyFs(Fs):
         self._meet("open", name)
         return super().open(name)
 
+    def size(self, descriptor: int) -> int:
+        """Fail, or go on."""
+        self._meet("size")
+        return super().size(descriptor)
+
     def sync(self, descriptor: int) -> None:
         """Fail, or go on."""
         self._meet("sync", Path(f"/proc/self/fd/{descriptor}").readlink().parent.name)

@@ -99,6 +99,16 @@ def test_a_failed_fsync_is_final(bench: Bench, call: str) -> None:
     success_of(again.close())
 
 
+def test_a_failed_fsync_is_final_whatever_comes_after_it(bench: Bench) -> None:
+    """That its file cannot be unlinked either, for a reason that passes, takes nothing back."""
+    store = bench.open()
+    bench.fs.failing.update(sync_directory=errno.EIO, unlink=errno.ENOMEM)
+    assert isinstance(refusal(store, LARGE), StoreReadOnly)
+    bench.fs.failing.clear()
+    assert isinstance(refusal(store, SMALL), StoreReadOnly)
+    success_of(store.close())
+
+
 def test_a_commit_that_fails_is_final(bench: Bench) -> None:
     """SQLite's next commit would say OK. The file stays, for its row may be there at the next start."""
     store = bench.open()
@@ -238,6 +248,20 @@ def test_a_disk_that_is_gone_is_never_a_404(bench: Bench, call: str, number: int
     success_of(store.close())
 
 
+@pytest.mark.parametrize(("number", "is_final"), [(errno.EIO, True), (errno.ENOMEM, False)])
+def test_a_file_that_cannot_be_measured_is_an_answer(bench: Bench, number: int, is_final: bool) -> None:
+    """Its descriptor is closed, and neither a reader nor a writer sees an error without a name."""
+    store = bench.open()
+    received(store, LARGE)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    bench.fs.failing["size"] = number
+    for error in (failure_of(store.fetch(ENTRY.id)), failure_of(store.stat(ENTRY.id))):
+        assert isinstance(error, Unavailable) and not isinstance(error, BlobDamaged)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert store.status().is_read_only is is_final
+    success_of(store.close())
+
+
 def test_a_corrupt_database_is_not_believed(bench: Bench) -> None:
     """What a damaged index does not know may be there all the same: no more 404, no list."""
     store = bench.open()
@@ -282,14 +306,19 @@ def test_small_blobs_may_fill_the_free_pages(bench: Bench) -> None:
     success_of(store.close())
 
 
-def test_the_same_bytes_keep_their_file(bench: Bench) -> None:
-    """A renewal moves no bytes; what was staged for it goes."""
+def test_bytes_that_come_again_replace_those_held(bench: Bench) -> None:
+    """They were hashed just now, and are promised again; those on the disk may have rotted unseen. One file is left."""
     store = bench.open()
     received(store, LARGE)
-    before = bench.files("blobs")
-    received(store, LARGE, evolve(ENTRY, version=Version(6), metadata=Metadata.of([(b"x-a", b"b")])))
-    assert bench.files("blobs") == before
+    (before,) = bench.files("blobs")
+    before.write_bytes(LARGE[::-1])
+    received(store, LARGE)
     assert fetched(store) == LARGE
+    received(store, LARGE, evolve(ENTRY, version=Version(6), metadata=Metadata.of([(b"x-a", b"b")])))
+    (after,) = bench.files("blobs")
+    assert after != before
+    assert fetched(store) == LARGE
+    assert (store.status().blobs, store.status().size) == (1, len(LARGE))
     success_of(store.close())
 
 

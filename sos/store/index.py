@@ -188,9 +188,9 @@ class Index:
             return not held.is_live
         if not held.is_live or held.is_damaged or held.sha256 != came.sha256:
             return False
-        if row.file is not None:
-            return self._tree.holds(held.id, row.file, held.size or 0)
-        return write.payload is not None and self.payload(row) == write.payload
+        if write.file is not None:  # sound bytes in a file of their own: those held may have rotted unseen, so these stay
+            return False
+        return row.file is None and write.payload is not None and self.payload(row) == write.payload
 
     def has_bytes(self, row: Row, sha256: bytes | None) -> bool:
         """Whether the bytes with this digest are here and sound, as far as a look at their file can tell."""

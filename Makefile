@@ -54,7 +54,7 @@ fuzz: $(VENV)/installed-dev
 	SECONDS=$(SECONDS) SEED=$(SEED) $(BIN)/python -m tests.fuzz
 
 torture: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m torture tests/torture tests/processes
+	$(BIN)/python -m pytest -m torture
 
 clean:
 	rm -rf $(VENV) build *.egg-info _trial_temp* .mypy_cache .pytest_cache .ruff_cache .hypothesis

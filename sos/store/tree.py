@@ -14,6 +14,10 @@ QUARANTINE = "quarantine"
 DIRECTORIES = (BLOBS, STAGING, QUARANTINE)
 """What a store has beside its database and its marker."""
 
+_TRIAL = f"{STAGING}/trial"
+_TRIAL_BYTES = 64 * 1024
+"""As many as the largest blob in the database has: where these fit, it was not for want of room that a commit failed."""
+
 
 class Serials:
     """Numbers that no file of this store ever had or will have again.
@@ -78,6 +82,17 @@ class Tree:
             return self._fs.size(descriptor) == size
         finally:
             self._fs.close(descriptor)
+
+    def try_disk(self) -> None:
+        """Write a little, and take it back. Raises `OSError` with what the disk has to say. Blocks: one thread at a time."""
+        descriptor = self._fs.create(_TRIAL)
+        try:
+            self._fs.write(descriptor, bytes(_TRIAL_BYTES))
+        finally:
+            try:
+                self._fs.close(descriptor)
+            finally:
+                self._fs.unlink(_TRIAL)
 
     def _make_way(self, directory: str) -> None:
         """Make the two directories above a file, durably.

@@ -220,6 +220,34 @@ def test_a_full_database_is_an_answer(bench: Bench) -> None:
     success_of(store.close())
 
 
+@pytest.mark.parametrize(
+    ("number", "meaning", "is_final"),
+    [
+        (errno.EDQUOT, StoreFull, False),
+        (errno.ENOSPC, StoreFull, False),
+        (errno.ENOMEM, Unavailable, False),
+        (errno.EIO, StoreReadOnly, True),
+        (None, StoreReadOnly, True),
+    ],
+)
+def test_the_disk_says_why_the_database_could_not_write(
+    bench: Bench, number: int | None, meaning: type[Exception], is_final: bool
+) -> None:
+    """To SQLite a quota that is used up is an I/O error; so the disk is asked, and believed if it knows a reason."""
+    store = bench.open()
+    bench.fs.statements["INSERT INTO entries"] = database_error(sqlite3.SQLITE_IOERR_WRITE, "disk I/O error")
+    if number is not None:
+        bench.fs.failing["write"] = number
+    assert type(refusal(store, SMALL)) is meaning
+    assert bench.files("staging") == []
+    bench.fs.failing.clear()
+    bench.fs.statements.clear()
+    assert store.status().is_read_only is is_final
+    if not is_final:
+        received(store, SMALL)
+    success_of(store.close())
+
+
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
 def test_pressure_passes(bench: Bench, number: int) -> None:
     """Too few descriptors are no failed disk, for a writer or for a reader."""

@@ -32,7 +32,7 @@ from sos.store.listing import Listing
 from sos.store.marker import Claim
 from sos.store.quarantine import Quarantine, Suspicion
 from sos.store.reader import Reader
-from sos.store.staging import SMALL, Stage, Workshop
+from sos.store.staging import Stage, Workshop
 from sos.words.blob import BlobID, Entry, Kind, Span, Version
 from sos.words.errors import BlobDamaged, SOSError, Unavailable
 from sos.words.interfaces import (
@@ -176,23 +176,13 @@ class DiskStore:
             self._latch.check_write()
             check_incoming(entry)
             self.clock.observe(entry.version)
-            self._check_room(limit_of(entry, body))
+            workshop = self._workshop.with_room_for(limit_of(entry, body), lambda: self._holdings.awaits(entry))
         except SOSError:
             body.stopProducing()
             raise
-        stage = Stage(self._workshop, entry)
+        stage = Stage(workshop, entry)
         self._stages.add(stage)
         return stage
-
-    def _check_room(self, size: int | None) -> None:
-        admission = self._workshop.admission
-        try:
-            if size is None or size <= SMALL:
-                admission.admit_small(size or 1)
-            else:
-                admission.admit(size)
-        except OSError as error:
-            raise self._latch.judge(error) from error
 
     async def _committed(self, stage: Stage) -> Received:
         try:

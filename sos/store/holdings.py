@@ -60,6 +60,11 @@ class Holdings:
             self._let_go(descriptor)
         return row.entry
 
+    def awaits(self, entry: Entry) -> bool:
+        """Whether the bytes of an entry that comes are those of a blob that is damaged here. Raises as `stat` does."""
+        row = self._row(entry.id)
+        return row is not None and row.entry.is_damaged and row.entry.sha256 == entry.sha256
+
     def open(self, blob_id: BlobID, span: Span | None, past_expiry: bool = False) -> OpenBlob:
         """Open a live blob, with `past_expiry` also one that has expired and still has its bytes.
 
@@ -101,12 +106,15 @@ class Holdings:
             except FileNotFoundError:
                 missing = row.file
 
-    def _live_row(self, blob_id: BlobID, past_expiry: bool) -> Row:
+    def _row(self, blob_id: BlobID) -> Row | None:
         self._latch.check_read()
         try:
-            row = self._reader.row(blob_id)
+            return self._reader.row(blob_id)
         except sqlite3.Error as error:
             raise self._latch.judge(error) from error
+
+    def _live_row(self, blob_id: BlobID, past_expiry: bool) -> Row:
+        row = self._row(blob_id)
         if row is None:
             raise BlobNotFound(blob_id)
         if not row.entry.is_live or (not past_expiry and row.entry.is_expired(self._wall())):

@@ -19,6 +19,12 @@ class Reserve:
 
     percent: float = 1.0
     least: int = 64 * 1024 * 1024
+    inodes: int = FEWEST_INODES
+
+    @property
+    def half(self) -> Reserve:
+        """What is left of it for deletes when good bytes for damaged blobs have used the other half."""
+        return Reserve(self.percent / 2, self.least // 2, self.inodes // 2)
 
     def bytes_of(self, total: int) -> int:
         """Give the reserve of a disk of `total` bytes."""
@@ -34,10 +40,14 @@ class Admission:
         self._reserve = reserve
         self._free_pages = free_pages
 
+    def of_awaited(self) -> Admission:
+        """Give what lets in bytes that heal a damaged blob: they were here before, and must not wait for room to be made."""
+        return Admission(self._fs, self._reserve.half, self._free_pages)
+
     def admit(self, size: int) -> None:
         """Raise `StoreFull` unless so many bytes fit into a file of their own. Raises `OSError`, as the disk does."""
         room = self._fs.room()
-        if room.free_inodes < FEWEST_INODES:
+        if room.free_inodes < self._reserve.inodes:
             raise StoreFull("The store's disk has no more inodes.")
         if self._beyond_reserve(room) < size:
             raise StoreFull("The store's disk has no more room beyond its reserve.")

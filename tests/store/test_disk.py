@@ -17,6 +17,7 @@ from sos.http.bodies import collect
 from sos.store.disk import DiskStore
 from sos.store.index import Index
 from sos.store.memory import MemoryStore
+from sos.store.room import Reserve
 from sos.words.blob import BlobID, Entry, Kind, Metadata, Version
 from sos.words.errors import BlobConflict, BlobDamaged, BlobNotFound, DigestMismatch, StoreFull, StoreReadOnly, Unavailable
 from sos.words.interfaces import ILocalStore
@@ -317,6 +318,34 @@ def test_the_reserve_is_kept(bench: Bench, free_bytes: int, free_inodes: int) ->
     assert isinstance(failure_of(receiving), StoreFull)
     assert growing.is_stopped
     assert bench.files("staging") == []
+    success_of(store.close())
+
+
+@pytest.mark.parametrize("payload", [SMALL, LARGE])
+def test_the_reserve_is_for_deletes_and_rounds(bench: Bench, payload: bytes) -> None:
+    """Below it uploads wait; what is there can be removed, renewed and noted, and half of it is for healing."""
+    store = bench.open(reserve=Reserve(percent=0, least=10**6))
+    for entry in (ENTRY, OTHER):
+        received(store, payload, entry)
+    good = success_of(store.stat(OTHER.id))
+    bench.damage(OTHER.id)
+    success_of(store.suspect(OTHER.id))
+    third = evolve(ENTRY, id=BlobID("third"))
+    bench.fs.space = evolve(bench.fs.space, free_bytes=999_999)
+    assert isinstance(refusal(store, payload, third), StoreFull)
+    assert isinstance(refusal(store, payload, OTHER), StoreFull)  # it does not say whose bytes it brings
+    received(store, payload, good)
+    assert fetched(store, OTHER) == payload
+    success_of(store.renew(evolve(good, version=Version(6))))
+    success_of(store.note_round(1, "one"))
+    success_of(store.remove(ENTRY.id, Version(6)))
+    assert len(bench.files("blobs")) == (payload is LARGE)
+    bench.damage(OTHER.id)
+    success_of(store.suspect(OTHER.id))
+    bench.fs.space = evolve(bench.fs.space, free_bytes=499_999)
+    if payload is LARGE:  # a small one fits into the free pages
+        assert isinstance(refusal(store, payload, good), StoreFull)
+    assert not store.status().is_read_only
     success_of(store.close())
 
 

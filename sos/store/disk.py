@@ -34,7 +34,7 @@ from sos.store.quarantine import Quarantine, Suspicion
 from sos.store.reader import Reader
 from sos.store.staging import Stage, Workshop
 from sos.words.blob import BlobID, Entry, Kind, Span, Version
-from sos.words.errors import BlobDamaged, SOSError, Unavailable
+from sos.words.errors import BlobDamaged, SOSError, StoreFull, Unavailable
 from sos.words.interfaces import (
     ILocalReplica,
     InThread,
@@ -195,9 +195,18 @@ class DiskStore:
     async def _applied(self, write: Write) -> Outcome:
         try:
             return await self._commits.submit(lambda index: index.apply(write))
+        except StoreFull:
+            await self._unlinked(write)
+            raise
         except SOSError:
             self._abandon(write)
             raise
+
+    async def _unlinked(self, write: Write) -> None:
+        """Unlink a published file at once: for want of room no row was committed, nor can the note of what to unlink be."""
+        if write.file is not None:
+            with contextlib.suppress(OSError):
+                await self._workshop.in_thread(self._workshop.tree.remove, write.entry.id, write.file)
 
     def _abandon(self, write: Write) -> None:
         """Have a published file unlinked that no row will name.

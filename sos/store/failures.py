@@ -22,7 +22,7 @@ _SQLITE_PRESSURE = frozenset(
     {sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 )
 _SQLITE_CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_UNEXPLAINED = frozenset({sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
+_UNEXPLAINED = sqlite3.SQLITE_IOERR_WRITE
 """Nothing but ENOSPC is a full disk to SQLite; a quota that is used up, or too little memory, looks like a failed disk."""
 
 _PRIMARY = 0xFF
@@ -95,7 +95,7 @@ class Latch:
                 " replication fill it."
             )
             return self._close(self._unusable)
-        if code in _UNEXPLAINED:
+        if code == _UNEXPLAINED:
             try:
                 self._try_disk()
             except (

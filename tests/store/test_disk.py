@@ -221,6 +221,17 @@ def test_a_full_database_is_an_answer(bench: Bench) -> None:
     success_of(store.close())
 
 
+def test_a_file_for_whose_row_there_is_no_room_does_not_stay(bench: Bench) -> None:
+    """Neither is there room for a note of what to unlink: each try would fill the disk further."""
+    store = bench.open()
+    bench.fs.statements["COMMIT"] = database_error(sqlite3.SQLITE_FULL, "database or disk is full")
+    assert isinstance(refusal(store, LARGE), StoreFull)
+    assert bench.files("blobs") == []
+    bench.fs.failing["unlink"] = errno.EIO
+    assert isinstance(refusal(store, LARGE), StoreFull)
+    success_of(store.close())
+
+
 @pytest.mark.parametrize(
     ("number", "meaning", "is_final"),
     [

@@ -92,7 +92,7 @@ class DiskStore:
         self._workshop = workshop = parts.workshop
         self._latch = workshop.latch
         self._reader = parts.reader
-        self._commits = Commits(Writer(parts.index, self._latch), parts.commit_in_thread)
+        self._commits = Commits(Writer(parts.index, self._latch, workshop.admission), parts.commit_in_thread)
         self._quarantine = Quarantine(workshop.fs, workshop.tree)
         fs, tree, latch = workshop.fs, workshop.tree, workshop.latch
         self._holdings = Holdings(parts.reader, fs, tree, latch, self._suspect, parts.ages.wall)

@@ -104,7 +104,7 @@ def _opened(
     undo.callback(comparing.close)
     listing = Listing(comparing)
     claimed.finish()
-    admission = Admission(fs, reserve, reader.free_bytes)
+    admission = Admission(fs, reserve, reader.free_bytes, lambda: index.wal_bytes)
     return DiskStore(
         Parts(
             claim=claimed,

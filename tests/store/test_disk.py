@@ -374,6 +374,33 @@ def test_small_blobs_may_fill_the_free_pages(bench: Bench) -> None:
     success_of(store.close())
 
 
+def test_the_wal_needs_room_to_be_emptied(bench: Bench) -> None:
+    """What is only in the WAL is counted before a write is let in: the database has to grow by it, or nothing can be deleted."""
+    store = bench.open(reserve=Reserve(percent=0, least=0))
+    received(store, b"x" * 60_000)
+    bench.fs.space = evolve(bench.fs.space, free_bytes=120_000)
+    assert isinstance(refusal(store, b"x" * 50_000, OTHER), StoreFull)
+    received(store, b"x" * 5_000, OTHER)
+    success_of(store.close())
+
+
+def test_on_a_disk_that_is_nearly_full_the_wal_does_not_grow(bench: Bench) -> None:
+    """It is copied into the database after each commit: the room that is left is for deletes."""
+    store = bench.open()
+    names = [Entry(id=BlobID(f"n{number}"), version=Version(1)) for number in range(20)]
+    for entry in names:
+        received(store, b"x" * 60_000, entry)
+    bench.fs.space = evolve(bench.fs.space, free_bytes=2 * 10**6)
+    received(store, SMALL)
+    bench.fs.space = evolve(bench.fs.space, free_bytes=0)
+    before = (bench.path / "sos.db-wal").stat().st_size
+    for entry in names:
+        success_of(store.remove(entry.id, Version(2)))
+    assert (bench.path / "sos.db-wal").stat().st_size == before
+    received(store, b"x" * 60_000, evolve(ENTRY, id=BlobID("later")))
+    success_of(store.close())
+
+
 def test_bytes_that_come_again_replace_those_held(bench: Bench) -> None:
     """They were hashed just now, and are promised again; those on the disk may have rotted unseen. One file is left."""
     store = bench.open()

@@ -375,7 +375,7 @@ def test_small_blobs_may_fill_the_free_pages(bench: Bench) -> None:
 
 
 def test_the_wal_needs_room_to_be_emptied(bench: Bench) -> None:
-    """What is only in the WAL is counted before a write is let in: the database has to grow by it, or nothing can be deleted."""
+    """What is only in the WAL is counted before a write is let in: the database has to grow by that, whatever comes next."""
     store = bench.open(reserve=Reserve(percent=0, least=0))
     received(store, b"x" * 60_000)
     bench.fs.space = evolve(bench.fs.space, free_bytes=120_000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import product
+from itertools import cycle, product
 
 import pytest
 
@@ -157,12 +157,11 @@ def test_another_member_serves_while_a_disk_is_gone(house: Household) -> None:
 
 
 def faults() -> Iterator[tuple[str, str]]:
-    """Give calls and what becomes of them: the first three of each, once and for good."""
-    errors = ("EIO", "ENOSPC", "EDQUOT", "EROFS", "EMFILE", "ENOMEM")
+    """Give calls and what becomes of them: the first three of each, once and for good, the errnos by turns."""
+    errors = cycle(("EIO", "ENOSPC", "EDQUOT", "EROFS", "EMFILE", "ENOMEM"))  # one fewer than calls
     calls = ("openat", "write", "pwrite64", "fsync", "fdatasync", "?rename,?renameat,?renameat2", "?unlink,unlinkat")
-    for (place, (call, turn)), more in product(enumerate(product(calls, (1, 2, 3))), ("", "+")):
-        for error in errors[place % 2 :: 2]:
-            yield call, f"error={error}:when={turn}{more}"
+    for turn, more, call in product((1, 2, 3), ("", "+"), calls):
+        yield call, f"error={next(errors)}:when={turn}{more}"
 
 
 @pytest.mark.torture

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from twisted.internet import reactor
@@ -35,3 +37,14 @@ def no_delayed_call_is_left() -> Iterator[None]:
     for call in left:
         call.cancel()
     assert not left, f"delayed calls were left: {left}"
+
+
+@pytest.fixture
+def memory_path(tmp_path: Path) -> Iterator[Path]:
+    """Give a directory in memory, where the machine has one: thousands of stores, none of which has to last."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir():
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="sos-", dir=memory) as directory:
+        yield Path(directory)

@@ -5,6 +5,7 @@ One change alone is committed at once, so nobody waits for company; sixteen at a
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -13,7 +14,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 
 from sos.store.failures import Latch
-from sos.store.index import Change, Index
+from sos.store.index import CHECKPOINT_BYTES, Change, Index
+from sos.store.room import Admission
 from sos.words.errors import SOSError, Unavailable
 from sos.words.interfaces import InThread
 
@@ -26,10 +28,11 @@ MOST_CHANGES = 256
 class Writer:
     """Changes the index in batches. Blocks: it belongs to one thread, and to one call at a time."""
 
-    def __init__(self, index: Index, latch: Latch) -> None:
-        """Write `index`, and nothing any more once `latch` is closed."""
+    def __init__(self, index: Index, latch: Latch, admission: Admission) -> None:
+        """Write `index`, and nothing any more once `latch` is closed; `admission` knows when the disk is nearly full."""
         self._index = index
         self._latch = latch
+        self._admission = admission
 
     def commit(self, changes: Sequence[Change]) -> list[Any]:
         """Make changes in one transaction; give their results, or the `SOSError` of each. Raises `SOSError` for all."""
@@ -38,6 +41,14 @@ class Writer:
             return self._index.transact(changes)
         except (sqlite3.Error, OSError) as error:
             raise self._latch.judge(error) from error
+        finally:
+            self._save_room()
+
+    def _save_room(self) -> None:
+        """Keep the WAL from growing on a disk that is nearly full: it would take the reserve from the deletes."""
+        with contextlib.suppress(OSError):  # a commit is what it is, whatever the disk says of its room
+            if self._admission.is_short(CHECKPOINT_BYTES):
+                self._index.checkpoint_soon()
 
     @property
     def is_untidy(self) -> bool:

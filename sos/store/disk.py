@@ -32,9 +32,9 @@ from sos.store.listing import Listing
 from sos.store.marker import Claim
 from sos.store.quarantine import Quarantine, Suspicion
 from sos.store.reader import Reader
-from sos.store.staging import SMALL, Stage, Workshop
+from sos.store.staging import Stage, Workshop
 from sos.words.blob import BlobID, Entry, Kind, Span, Version
-from sos.words.errors import BlobDamaged, SOSError, Unavailable
+from sos.words.errors import BlobDamaged, SOSError, StoreFull, Unavailable
 from sos.words.interfaces import (
     ILocalReplica,
     InThread,
@@ -92,7 +92,7 @@ class DiskStore:
         self._workshop = workshop = parts.workshop
         self._latch = workshop.latch
         self._reader = parts.reader
-        self._commits = Commits(Writer(parts.index, self._latch), parts.commit_in_thread)
+        self._commits = Commits(Writer(parts.index, self._latch, workshop.admission), parts.commit_in_thread)
         self._quarantine = Quarantine(workshop.fs, workshop.tree)
         fs, tree, latch = workshop.fs, workshop.tree, workshop.latch
         self._holdings = Holdings(parts.reader, fs, tree, latch, self._suspect, parts.ages.wall)
@@ -176,23 +176,13 @@ class DiskStore:
             self._latch.check_write()
             check_incoming(entry)
             self.clock.observe(entry.version)
-            self._check_room(limit_of(entry, body))
+            workshop = self._workshop.with_room_for(limit_of(entry, body), lambda: self._holdings.awaits(entry))
         except SOSError:
             body.stopProducing()
             raise
-        stage = Stage(self._workshop, entry)
+        stage = Stage(workshop, entry)
         self._stages.add(stage)
         return stage
-
-    def _check_room(self, size: int | None) -> None:
-        admission = self._workshop.admission
-        try:
-            if size is None or size <= SMALL:
-                admission.admit_small(size or 1)
-            else:
-                admission.admit(size)
-        except OSError as error:
-            raise self._latch.judge(error) from error
 
     async def _committed(self, stage: Stage) -> Received:
         try:
@@ -205,9 +195,18 @@ class DiskStore:
     async def _applied(self, write: Write) -> Outcome:
         try:
             return await self._commits.submit(lambda index: index.apply(write))
+        except StoreFull:
+            await self._unlinked(write)
+            raise
         except SOSError:
             self._abandon(write)
             raise
+
+    async def _unlinked(self, write: Write) -> None:
+        """Unlink a published file at once: for want of room no row was committed, nor can the note of what to unlink be."""
+        if write.file is not None:
+            with contextlib.suppress(OSError):
+                await self._workshop.in_thread(self._workshop.tree.remove, write.entry.id, write.file)
 
     def _abandon(self, write: Write) -> None:
         """Have a published file unlinked that no row will name.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+from collections.abc import Callable
 
 from twisted.logger import Logger
 
@@ -21,6 +22,9 @@ _SQLITE_PRESSURE = frozenset(
     {sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 )
 _SQLITE_CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_UNEXPLAINED = sqlite3.SQLITE_IOERR_WRITE
+"""Nothing but ENOSPC is a full disk to SQLite; a quota that is used up, or too little memory, looks like a failed disk."""
+
 _PRIMARY = 0xFF
 """SQLite's extended codes have the primary one in their lowest byte."""
 
@@ -36,9 +40,13 @@ class Latch:
 
     _log = Logger()
 
-    def __init__(self, name: str) -> None:
-        """Begin in good order; `name` says in the log which store it is."""
+    def __init__(self, name: str, try_disk: Callable[[], None] = lambda: None) -> None:
+        """Begin in good order; `name` says in the log which store it is.
+
+        `try_disk` writes a little, and raises the `OSError` that the disk gives: SQLite does not say why it could not write.
+        """
         self._name = name
+        self._try_disk = try_disk
         self._read_only: str | None = None
         self._unusable: str | None = None
 
@@ -87,6 +95,13 @@ class Latch:
                 " replication fill it."
             )
             return self._close(self._unusable)
+        if code == _UNEXPLAINED:
+            try:
+                self._try_disk()
+            except (
+                OSError
+            ) as why:  # no promise is lost: what was not written is written again, and synced, by the next commit
+                return self.judge(why)
         return self._close(f"The store's database cannot write ({error}); restart the server on a sound disk.")
 
     def _close(self, why: str) -> StoreReadOnly:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import sqlite3
@@ -56,8 +57,13 @@ class Holdings:
         """Give the entry of a live blob whose bytes can be had. Raises as `open` does."""
         row, descriptor = self._sound(blob_id)
         if descriptor is not None:
-            self._fs.close(descriptor)
+            self._let_go(descriptor)
         return row.entry
+
+    def awaits(self, entry: Entry) -> bool:
+        """Whether the bytes of an entry that comes are those of a blob that is damaged here. Raises as `stat` does."""
+        row = self._row(entry.id)
+        return row is not None and row.entry.is_damaged and row.entry.sha256 == entry.sha256
 
     def open(self, blob_id: BlobID, span: Span | None, past_expiry: bool = False) -> OpenBlob:
         """Open a live blob, with `past_expiry` also one that has expired and still has its bytes.
@@ -72,7 +78,7 @@ class Holdings:
         wanted = Span(0, size) if span is None else span
         if wanted.start < 0 or wanted.length < 0 or wanted.stop > size:
             if descriptor is not None:
-                self._fs.close(descriptor)
+                self._let_go(descriptor)
             raise RangeNotSatisfiable(size)
         return OpenBlob(row.entry, self._body(row, descriptor, wanted))
 
@@ -100,12 +106,15 @@ class Holdings:
             except FileNotFoundError:
                 missing = row.file
 
-    def _live_row(self, blob_id: BlobID, past_expiry: bool) -> Row:
+    def _row(self, blob_id: BlobID) -> Row | None:
         self._latch.check_read()
         try:
-            row = self._reader.row(blob_id)
+            return self._reader.row(blob_id)
         except sqlite3.Error as error:
             raise self._latch.judge(error) from error
+
+    def _live_row(self, blob_id: BlobID, past_expiry: bool) -> Row:
+        row = self._row(blob_id)
         if row is None:
             raise BlobNotFound(blob_id)
         if not row.entry.is_live or (not past_expiry and row.entry.is_expired(self._wall())):
@@ -132,12 +141,21 @@ class Holdings:
                     Suspicion(row.entry.id, serial, "Something else is where the blob's file was.")
                 ) from error
             raise self._latch.judge(error) from error
-        length = self._fs.size(descriptor)
+        try:
+            length = self._fs.size(descriptor)
+        except OSError as error:
+            self._let_go(descriptor)
+            raise self._latch.judge(error) from error
         if length != row.entry.size:
-            self._fs.close(descriptor)
+            self._let_go(descriptor)
             why = f"The file of the blob has {length} bytes instead of {row.entry.size}."
             raise BytesSuspected(Suspicion(row.entry.id, serial, why))
         return descriptor
+
+    def _let_go(self, descriptor: int) -> None:
+        """Close a file that was only read: it is closed whatever the disk says, and nothing hangs on that."""
+        with contextlib.suppress(OSError):
+            self._fs.close(descriptor)
 
     def _failed_reading(self, row: Row, error: OSError | BlobTruncated) -> SOSError:
         """Say what it means that a file that was sound when it was opened cannot be read to its end."""

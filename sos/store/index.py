@@ -68,7 +68,9 @@ class Index:
         self._connection = connection
         self._tree = tree
         self._books = Books(connection)
-        self._wal_bytes = 0
+        self.wal_bytes = 0
+        """Bytes written since all of the WAL was in the database, a guess on the large side; other threads may read it."""
+        self._is_pressed = False
         self._to_unlink: list[tuple[int, BlobID]] = []
         self._unlinked: list[tuple[int]] = []
 
@@ -111,7 +113,7 @@ class Index:
         return results
 
     def _result_of(self, change: Change) -> Any:
-        self._wal_bytes += _BYTES_A_WRITE
+        self.wal_bytes += _BYTES_A_WRITE
         try:
             return change(self)
         except SOSError as error:
@@ -164,9 +166,9 @@ class Index:
             self._drop(entry.id, row.file)
         if write.payload is not None:
             self._connection.execute("INSERT OR REPLACE INTO small VALUES (?, ?)", (number, write.payload))
-            self._wal_bytes += len(write.payload)
+            self.wal_bytes += len(write.payload)
         elif row is not None:
-            self._connection.execute("DELETE FROM small WHERE number = ?", (number,))
+            self._drop_small(row)
 
     def _put(self, row: Row | None, entry: Entry, arrived: int, file: int | None) -> int:
         """Write a row, new or in the place of the one held, and give its number."""
@@ -188,9 +190,9 @@ class Index:
             return not held.is_live
         if not held.is_live or held.is_damaged or held.sha256 != came.sha256:
             return False
-        if row.file is not None:
-            return self._tree.holds(held.id, row.file, held.size or 0)
-        return write.payload is not None and self.payload(row) == write.payload
+        if write.file is not None:  # sound bytes in a file of their own: those held may have rotted unseen, so these stay
+            return False
+        return row.file is None and write.payload is not None and self.payload(row) == write.payload
 
     def has_bytes(self, row: Row, sha256: bytes | None) -> bool:
         """Whether the bytes with this digest are here and sound, as far as a look at their file can tell."""
@@ -206,14 +208,19 @@ class Index:
         """Drop a row and its bytes, as if nothing had ever been held."""
         self._books.go(bucket_of(row.entry.id), row.entry)
         self._drop(row.entry.id, row.file)
-        self._connection.execute("DELETE FROM small WHERE number = ?", (row.number,))
+        self._drop_small(row)
         self._connection.execute("DELETE FROM entries WHERE number = ?", (row.number,))
 
     def mark_damaged(self, row: Row, file: int | None) -> None:
         """Mark an entry whose bytes are damaged; `file` says where they are now, None where they are out of the way."""
         self._put(row, evolve(row.entry, is_damaged=True), row.arrived, file)
         if file is None:
-            self._connection.execute("DELETE FROM small WHERE number = ?", (row.number,))
+            self._drop_small(row)
+
+    def _drop_small(self, row: Row) -> None:
+        """Delete the bytes that the database may hold for a row; their pages are overwritten, so they go through the WAL."""
+        self._connection.execute("DELETE FROM small WHERE number = ?", (row.number,))
+        self.wal_bytes += 0 if row.file is not None else row.entry.size or 0
 
     def drop_file(self, blob_id: BlobID, serial: int) -> None:
         """Note that a file, which no row names, is to be unlinked."""
@@ -257,7 +264,15 @@ class Index:
     @property
     def is_untidy(self) -> bool:
         """Whether files wait to be unlinked, or the WAL to be copied into the database."""
-        return bool(self._to_unlink) or self._wal_bytes > CHECKPOINT_BYTES
+        return bool(self._to_unlink) or self._is_checkpoint_due
+
+    @property
+    def _is_checkpoint_due(self) -> bool:
+        return self.wal_bytes > CHECKPOINT_BYTES or self._is_pressed
+
+    def checkpoint_soon(self) -> None:
+        """Copy the WAL after this commit: the disk is short of room, and the next commit can use that of the WAL again."""
+        self._is_pressed = True
 
     def unlink_dropped(self) -> None:
         """Unlink the files that no row names since the last commit. What an `OSError` leaves is tried at the next start."""
@@ -268,8 +283,9 @@ class Index:
 
     def checkpoint_if_due(self) -> None:
         """Copy the WAL into the database when it has grown; a reader in the way puts it off."""
-        if self._wal_bytes > CHECKPOINT_BYTES and self.checkpoint("PASSIVE"):
-            self._wal_bytes = 0
+        is_due, self._is_pressed = self._is_checkpoint_due, False
+        if is_due and self.checkpoint("PASSIVE"):
+            self.wal_bytes = 0
 
     def checkpoint(self, mode: str) -> bool:
         """Copy the WAL into the database, durably; say whether all of it is there now."""

@@ -90,7 +90,8 @@ def _opened(
 ) -> DiskStore:
     """Recover what was left behind, and put the store together; what it opens is closed by `undo` where that fails."""
     _lay_out(fs)
-    latch, tree = Latch(str(claimed.path)), Tree(fs)
+    tree = Tree(fs)
+    latch = Latch(str(claimed.path), tree.try_disk)
     writing = fs.connect(DATABASE)
     undo.callback(writing.close)
     index = _recovered(writing, tree, claimed)
@@ -103,7 +104,7 @@ def _opened(
     undo.callback(comparing.close)
     listing = Listing(comparing)
     claimed.finish()
-    admission = Admission(fs, reserve, reader.free_bytes)
+    admission = Admission(fs, reserve, reader.free_bytes, lambda: index.wal_bytes)
     return DiskStore(
         Parts(
             claim=claimed,

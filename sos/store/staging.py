@@ -19,8 +19,9 @@ from __future__ import annotations
 import contextlib
 import enum
 import hashlib
+from collections.abc import Callable
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IConsumer, IProducer, IPushProducer
 from twisted.web.iweb import IBodyProducer
@@ -33,6 +34,7 @@ from sos.store.index import Write
 from sos.store.room import Admission
 from sos.store.tree import STAGING, Serials, Tree
 from sos.words.blob import Entry
+from sos.words.errors import StoreFull
 from sos.words.interfaces import InThread
 
 SMALL = 64 * 1024
@@ -49,6 +51,28 @@ class Workshop:
     serials: Serials
     latch: Latch
     in_thread: InThread
+
+    def with_room_for(self, size: int | None, is_awaited: Callable[[], bool]) -> Workshop:
+        """Give the workshop that lets so many bytes in: those that heal a damaged blob may use half of the reserve.
+
+        Raises `StoreFull`, and `Unavailable` where the disk does not say what room it has.
+        """
+        try:
+            try:
+                return self._with_room_for(size)
+            except StoreFull:
+                if not is_awaited():
+                    raise
+            return evolve(self, admission=self.admission.of_awaited())._with_room_for(size)
+        except OSError as error:
+            raise self.latch.judge(error) from error
+
+    def _with_room_for(self, size: int | None) -> Workshop:
+        if size is None or size <= SMALL:
+            self.admission.admit_small(size or 1)
+        else:
+            self.admission.admit(size)
+        return self
 
 
 class State(enum.Enum):

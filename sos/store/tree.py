@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 
 from sos.store.files import Fs
@@ -12,6 +13,10 @@ STAGING = "staging"
 QUARANTINE = "quarantine"
 DIRECTORIES = (BLOBS, STAGING, QUARANTINE)
 """What a store has beside its database and its marker."""
+
+_TRIAL = f"{STAGING}/trial"
+_TRIAL_BYTES = 64 * 1024
+"""As many as the largest blob in the database has: where these fit, it was not for want of room that a commit failed."""
 
 
 class Serials:
@@ -55,7 +60,8 @@ class Tree:
         try:
             self._fs.sync_directory(directory)  # started after the rename: one that runs already may have missed it
         except OSError:
-            self._fs.unlink(name)
+            with contextlib.suppress(OSError):  # the failed fsync is the one to tell, for it is final
+                self._fs.unlink(name)
             raise
 
     def remove(self, blob_id: BlobID, serial: int) -> None:
@@ -76,6 +82,17 @@ class Tree:
             return self._fs.size(descriptor) == size
         finally:
             self._fs.close(descriptor)
+
+    def try_disk(self) -> None:
+        """Write a little, and take it back. Raises `OSError` with what the disk has to say. Blocks: one thread at a time."""
+        descriptor = self._fs.create(_TRIAL)
+        try:
+            self._fs.write(descriptor, bytes(_TRIAL_BYTES))
+        finally:
+            try:
+                self._fs.close(descriptor)
+            finally:
+                self._fs.unlink(_TRIAL)
 
     def _make_way(self, directory: str) -> None:
         """Make the two directories above a file, durably.

@@ -87,12 +87,25 @@ class Replication:
         if len({summary.root for summary in summaries.values()}) > 1:
             anti_entropy = AntiEntropy(self._cluster, copier, self._at_once, Ghosts.among(summaries))
             await anti_entropy.equalise(list(summaries))
+        elif not old and copier.reached(group.members) == list(group.members):
+            self._report_damage(group, summaries)
         if old and len(summaries) + len(old) > 1:
             listing = ListingPass(self._cluster, copier, self._at_once, self._page)
             await listing.equalise([*summaries, *old])
         await self._note(group, summaries, copier, outcome)
         outcome.old_contract.update(old)
         return summaries
+
+    def _report_damage(self, group: Group, summaries: Summaries) -> None:
+        """Say what no round can heal: damage has no part in digests, so what is damaged at equal members is so at all."""
+        for server, summary in summaries.items():
+            if summary.damaged:
+                self._log.error(
+                    "{server} has {count} damaged blobs, of which no member of group {group} has a good copy",
+                    server=server.url,
+                    count=summary.damaged,
+                    group=group.name,
+                )
 
     async def _note(self, group: Group, summaries: Summaries, copier: Copier, outcome: Round) -> None:
         """Write the number of the round into the members that completed it."""

@@ -27,6 +27,9 @@ _HEED = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)
 _SOS = _HEED + "import sys; from sos.cli.main import main; sys.exit(main())"
 _TWISTD = _HEED + "from twisted.scripts.twistd import run; run()"
 _LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {0})); "
+_APART = "import os, sys; os.execvp('unshare', ['unshare', '-rm', 'sh', '-c', *sys.argv[1:]])"
+"""A namespace of its own, in which even an unprivileged user may mount something."""
+
 _LISTENING = re.compile(r"Listening for (\w+) on [^ ]*?:(\d+)$")
 
 
@@ -179,6 +182,11 @@ class Household:
         more = [f"--{name.replace('_', '-')}={value}" for name, value in named.items()]
         where = ["-api-host", "127.0.0.1", "-upload-port", "0", "-download-port", "0"]
         return self.sos("api-server", "-blob-server", servers, *where, *more)
+
+    def sos_on_small_disk(self, mounted: Path, options: str, *arguments: str) -> Process:
+        """Start the ``sos`` command where a file system in memory, with these options, is mounted: only it can see that."""
+        script = f'mount -t tmpfs -o {options} sos "$0" && exec "$@"'
+        return self._started(["-c", _APART, script, str(mounted), sys.executable, "-c", _SOS, *arguments])
 
     def _started(self, command: Sequence[str]) -> Process:
         process = Process(command, self.directory, self.environment)

@@ -13,6 +13,7 @@ from sos.store.failures import SyncFailed
 from sos.store.files import Fs, Room
 from sos.store.opening import open_disk_store
 from sos.store.room import Reserve
+from sos.words.blob import BlobID
 from sos.words.interfaces import InThread
 from tests.support import immediately
 
@@ -74,6 +75,11 @@ class FaultyFs(Fs):
         self._meet("open", name)
         return super().open(name)
 
+    def size(self, descriptor: int) -> int:
+        """Fail, or go on."""
+        self._meet("size")
+        return super().size(descriptor)
+
     def sync(self, descriptor: int) -> None:
         """Fail, or go on."""
         self._meet("sync", Path(f"/proc/self/fd/{descriptor}").readlink().parent.name)
@@ -130,13 +136,13 @@ class Bench:
 
     def open(self, *, in_thread: InThread = immediately, commit_in_thread: InThread = immediately, **more: Any) -> DiskStore:
         """Open the store, for the first time or again."""
+        more.setdefault("reserve", Reserve(percent=0, least=1000))
         return open_disk_store(
             self.path,
             in_thread=in_thread,
             commit_in_thread=commit_in_thread,
             wall=lambda: self.now,
             make_fs=self._fs_for,
-            reserve=Reserve(percent=0, least=1000),
             **more,
         )
 
@@ -155,6 +161,15 @@ class Bench:
             return connection.execute(query).fetchall()
         finally:
             connection.close()
+
+    def damage(self, blob_id: BlobID) -> None:
+        """Change the bytes of a blob, but not their number, behind the store's back."""
+        for file in (self.path / "blobs").rglob(f"{blob_id}.*"):
+            file.write_bytes(bytes(file.stat().st_size))
+        self.rows(
+            "UPDATE small SET payload = zeroblob(length(payload))"
+            f" WHERE number = (SELECT number FROM entries WHERE id = '{blob_id}')"
+        )
 
     def break_fsync(self) -> None:
         """Let every fsync of files fail from now on."""

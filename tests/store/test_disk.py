@@ -17,6 +17,7 @@ from sos.http.bodies import collect
 from sos.store.disk import DiskStore
 from sos.store.index import Index
 from sos.store.memory import MemoryStore
+from sos.store.room import Reserve
 from sos.words.blob import BlobID, Entry, Kind, Metadata, Version
 from sos.words.errors import BlobConflict, BlobDamaged, BlobNotFound, DigestMismatch, StoreFull, StoreReadOnly, Unavailable
 from sos.words.interfaces import ILocalStore
@@ -97,6 +98,16 @@ def test_a_failed_fsync_is_final(bench: Bench, call: str) -> None:
     again = bench.open()
     assert received(again, SMALL).size == 5
     success_of(again.close())
+
+
+def test_a_failed_fsync_is_final_whatever_comes_after_it(bench: Bench) -> None:
+    """That its file cannot be unlinked either, for a reason that passes, takes nothing back."""
+    store = bench.open()
+    bench.fs.failing.update(sync_directory=errno.EIO, unlink=errno.ENOMEM)
+    assert isinstance(refusal(store, LARGE), StoreReadOnly)
+    bench.fs.failing.clear()
+    assert isinstance(refusal(store, SMALL), StoreReadOnly)
+    success_of(store.close())
 
 
 def test_a_commit_that_fails_is_final(bench: Bench) -> None:
@@ -210,6 +221,45 @@ def test_a_full_database_is_an_answer(bench: Bench) -> None:
     success_of(store.close())
 
 
+def test_a_file_for_whose_row_there_is_no_room_does_not_stay(bench: Bench) -> None:
+    """Neither is there room for a note of what to unlink: each try would fill the disk further."""
+    store = bench.open()
+    bench.fs.statements["COMMIT"] = database_error(sqlite3.SQLITE_FULL, "database or disk is full")
+    assert isinstance(refusal(store, LARGE), StoreFull)
+    assert bench.files("blobs") == []
+    bench.fs.failing["unlink"] = errno.EIO
+    assert isinstance(refusal(store, LARGE), StoreFull)
+    success_of(store.close())
+
+
+@pytest.mark.parametrize(
+    ("number", "meaning", "is_final"),
+    [
+        (errno.EDQUOT, StoreFull, False),
+        (errno.ENOSPC, StoreFull, False),
+        (errno.ENOMEM, Unavailable, False),
+        (errno.EIO, StoreReadOnly, True),
+        (None, StoreReadOnly, True),
+    ],
+)
+def test_the_disk_says_why_the_database_could_not_write(
+    bench: Bench, number: int | None, meaning: type[Exception], is_final: bool
+) -> None:
+    """To SQLite a quota that is used up is an I/O error; so the disk is asked, and believed if it knows a reason."""
+    store = bench.open()
+    bench.fs.statements["INSERT INTO entries"] = database_error(sqlite3.SQLITE_IOERR_WRITE, "disk I/O error")
+    if number is not None:
+        bench.fs.failing["write"] = number
+    assert type(refusal(store, SMALL)) is meaning
+    assert bench.files("staging") == []
+    bench.fs.failing.clear()
+    bench.fs.statements.clear()
+    assert store.status().is_read_only is is_final
+    if not is_final:
+        received(store, SMALL)
+    success_of(store.close())
+
+
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
 def test_pressure_passes(bench: Bench, number: int) -> None:
     """Too few descriptors are no failed disk, for a writer or for a reader."""
@@ -235,6 +285,20 @@ def test_a_disk_that_is_gone_is_never_a_404(bench: Bench, call: str, number: int
     assert isinstance(error, Unavailable)
     bench.fs.failing.clear()
     assert isinstance(refusal(store, SMALL), StoreReadOnly)
+    success_of(store.close())
+
+
+@pytest.mark.parametrize(("number", "is_final"), [(errno.EIO, True), (errno.ENOMEM, False)])
+def test_a_file_that_cannot_be_measured_is_an_answer(bench: Bench, number: int, is_final: bool) -> None:
+    """Its descriptor is closed, and neither a reader nor a writer sees an error without a name."""
+    store = bench.open()
+    received(store, LARGE)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    bench.fs.failing["size"] = number
+    for error in (failure_of(store.fetch(ENTRY.id)), failure_of(store.stat(ENTRY.id))):
+        assert isinstance(error, Unavailable) and not isinstance(error, BlobDamaged)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert store.status().is_read_only is is_final
     success_of(store.close())
 
 
@@ -268,6 +332,34 @@ def test_the_reserve_is_kept(bench: Bench, free_bytes: int, free_inodes: int) ->
     success_of(store.close())
 
 
+@pytest.mark.parametrize("payload", [SMALL, LARGE])
+def test_the_reserve_is_for_deletes_and_rounds(bench: Bench, payload: bytes) -> None:
+    """Below it uploads wait; what is there can be removed, renewed and noted, and half of it is for healing."""
+    store = bench.open(reserve=Reserve(percent=0, least=10**6))
+    for entry in (ENTRY, OTHER):
+        received(store, payload, entry)
+    good = success_of(store.stat(OTHER.id))
+    bench.damage(OTHER.id)
+    success_of(store.suspect(OTHER.id))
+    third = evolve(ENTRY, id=BlobID("third"))
+    bench.fs.space = evolve(bench.fs.space, free_bytes=999_999)
+    assert isinstance(refusal(store, payload, third), StoreFull)
+    assert isinstance(refusal(store, payload, OTHER), StoreFull)  # it does not say whose bytes it brings
+    received(store, payload, good)
+    assert fetched(store, OTHER) == payload
+    success_of(store.renew(evolve(good, version=Version(6))))
+    success_of(store.note_round(1, "one"))
+    success_of(store.remove(ENTRY.id, Version(6)))
+    assert len(bench.files("blobs")) == (payload is LARGE)
+    bench.damage(OTHER.id)
+    success_of(store.suspect(OTHER.id))
+    bench.fs.space = evolve(bench.fs.space, free_bytes=499_999)
+    if payload is LARGE:  # a small one fits into the free pages
+        assert isinstance(refusal(store, payload, good), StoreFull)
+    assert not store.status().is_read_only
+    success_of(store.close())
+
+
 def test_small_blobs_may_fill_the_free_pages(bench: Bench) -> None:
     """Beyond the reserve, a database whose blobs were removed has room of its own."""
     store = bench.open()
@@ -282,14 +374,46 @@ def test_small_blobs_may_fill_the_free_pages(bench: Bench) -> None:
     success_of(store.close())
 
 
-def test_the_same_bytes_keep_their_file(bench: Bench) -> None:
-    """A renewal moves no bytes; what was staged for it goes."""
+def test_the_wal_needs_room_to_be_emptied(bench: Bench) -> None:
+    """What is only in the WAL is counted before a write is let in: the database has to grow by that, whatever comes next."""
+    store = bench.open(reserve=Reserve(percent=0, least=0))
+    received(store, b"x" * 60_000)
+    bench.fs.space = evolve(bench.fs.space, free_bytes=120_000)
+    assert isinstance(refusal(store, b"x" * 50_000, OTHER), StoreFull)
+    received(store, b"x" * 5_000, OTHER)
+    success_of(store.close())
+
+
+def test_on_a_disk_that_is_nearly_full_the_wal_does_not_grow(bench: Bench) -> None:
+    """It is copied into the database after each commit: the room that is left is for deletes."""
+    store = bench.open()
+    names = [Entry(id=BlobID(f"n{number}"), version=Version(1)) for number in range(20)]
+    for entry in names:
+        received(store, b"x" * 60_000, entry)
+    bench.fs.space = evolve(bench.fs.space, free_bytes=2 * 10**6)
+    received(store, SMALL)
+    bench.fs.space = evolve(bench.fs.space, free_bytes=0)
+    before = (bench.path / "sos.db-wal").stat().st_size
+    for entry in names:
+        success_of(store.remove(entry.id, Version(2)))
+    assert (bench.path / "sos.db-wal").stat().st_size == before
+    received(store, b"x" * 60_000, evolve(ENTRY, id=BlobID("later")))
+    success_of(store.close())
+
+
+def test_bytes_that_come_again_replace_those_held(bench: Bench) -> None:
+    """They were hashed just now, and are promised again; those on the disk may have rotted unseen. One file is left."""
     store = bench.open()
     received(store, LARGE)
-    before = bench.files("blobs")
-    received(store, LARGE, evolve(ENTRY, version=Version(6), metadata=Metadata.of([(b"x-a", b"b")])))
-    assert bench.files("blobs") == before
+    (before,) = bench.files("blobs")
+    before.write_bytes(LARGE[::-1])
+    received(store, LARGE)
     assert fetched(store) == LARGE
+    received(store, LARGE, evolve(ENTRY, version=Version(6), metadata=Metadata.of([(b"x-a", b"b")])))
+    (after,) = bench.files("blobs")
+    assert after != before
+    assert fetched(store) == LARGE
+    assert (store.status().blobs, store.status().size) == (1, len(LARGE))
     success_of(store.close())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import signal
 import threading
@@ -118,14 +117,3 @@ def test_a_restored_backup_is_an_old_copy_to_its_group(house: Household) -> None
     assert [ask("GET", port, f"/blob/{id_of(early)}").status for port in ports] == [404, 404]
     assert [ask("GET", port, f"/blob/{id_of(late)}").status for port in ports] == [200, 200]
     run(house.directory, "verify", servers)
-
-
-@pytest.mark.slow
-def test_a_restored_backup_beside_its_original_is_no_second_copy(house: Household) -> None:
-    """They have one UUID, and nobody counts them twice."""
-    original = house.blob_server("data").port("blobs")
-    run(house.directory, "backup", "--store=data", "backup")
-    shutil.copytree(house.directory / "backup", house.directory / "restored")
-    restored = house.blob_server("restored").port("blobs")
-    api = house.api_server(original, restored)
-    assert json.loads(ask("POST", api.port("uploads"), "/upload", b"hello").body)["copies"] == 1

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Goal, Measured
-from benchmarks.rows import fetches, reads, rounds, scale, writes
+from benchmarks.rows import fetches, moving, reads, rounds, scale, writes
 
 WITH_NGINX = ("nginx", "wrk")
 
@@ -47,6 +47,7 @@ ROWS = (
     Row("put", "durable PUT 4 KiB, 16 clients", "/s", writes.durable_puts, "bare fsyncs"),
     Row("upload-two-groups", "upload 4 KiB, 2 groups of 1", "/s", writes.two_groups, "bare fsyncs"),
     Row("upload-two-members", "upload 4 KiB, 1 group of 2", "/s", writes.two_members, "bare fsyncs"),
+    Row("import", "sos import of files of 4 KiB", "/s", moving.imports, "bare fsyncs"),
     Row("put-generator", "PUT 4 KiB into a sink (the load's own limit)", "/s", writes.generator),
     Row("replicate", "replicated blobs of 4 KiB", "/s", rounds.copies, "direct PUTs"),
     Row("replicate-idle", "sos replicate, nothing to do", "ms", rounds.idle_round, "empty servers"),

@@ -97,7 +97,7 @@ async def replicate_once(options: ReplicateOptions, reporter: IRoundReporter, re
     """Run one round of replication over the servers that the options name."""
     go_by_steady_time(reactor)
     client = Client(tcp_connector(reactor), reactor)
-    cluster = _remote_cluster(options.topology, client, options.cluster_key, reactor)
+    cluster = remote_cluster(options.topology, client, options.cluster_key, reactor)
     try:
         return await Replication(cluster, reporter).round()
     finally:
@@ -127,7 +127,7 @@ def _blob_server(settings: BlobSettings, reactor: Any) -> Iterator[IService]:
 
 def _api_server(settings: ApiSettings, options: Options, reactor: Any) -> Iterator[IService]:
     client = Client(tcp_connector(reactor), reactor)
-    cluster = _remote_cluster(settings.topology, client, settings.cluster_key, reactor)
+    cluster = remote_cluster(settings.topology, client, settings.cluster_key, reactor)
     yield RoundTimer("health", PROBE_EVERY, cluster.probe, reactor)
     yield Reload(lambda: cluster.change(options.read_topology()), reactor)
     yield from _api(settings, cluster, reactor)
@@ -159,7 +159,7 @@ def _all_in_one(settings: AllSettings, reactor: Any) -> Iterator[IService]:
     disks = {server: _disk(path, settings.stores, reactor) for server, path in settings.path_of.items()}
     yield from disks.values()
     yield from [_reaper(disk, reactor) for disk in disks.values()]
-    cluster = _cluster(settings.api.topology, lambda server: disks[server].store, reactor)
+    cluster = cluster_of(settings.api.topology, lambda server: disks[server].store, reactor)
     yield from _api(settings.api, cluster, reactor)
 
 
@@ -213,13 +213,16 @@ def _shared_port(what: str, address: ListenAddress, reactor: Any) -> SharedPort:
     return SharedPort(what, address.address, serverFromString(reactor, address.endpoint))
 
 
-def _remote_cluster(topology: Topology, client: Client, cluster_key: bytes | None, reactor: Any) -> Cluster:
+def remote_cluster(topology: Topology, client: Client, cluster_key: bytes | None, reactor: Any) -> Cluster:
+    """Make a cluster of blob servers, each at the far end of a connection."""
+
     def store_for(server: Server) -> IBlobStore:
         return RemoteReplica(client, server.url, cluster_key, lambda clock, round_: cluster.heard(server, clock, round_))
 
-    cluster = _cluster(topology, store_for, reactor)
+    cluster = cluster_of(topology, store_for, reactor)
     return cluster
 
 
-def _cluster(topology: Topology, store_for: Callable[[Server], IBlobStore], reactor: Any) -> Cluster:
+def cluster_of(topology: Topology, store_for: Callable[[Server], IBlobStore], reactor: Any) -> Cluster:
+    """Make a cluster of stores, wherever they are."""
     return Cluster(topology, store_for, Health(random.random), reactor, random.shuffle, HybridClock(time.time))

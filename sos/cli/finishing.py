@@ -28,13 +28,36 @@ def run_to_its_end(work: Work, verbose: bool) -> NoReturn:
     react(partial(finish, work=work))
 
 
+def do_without_reactor(work: Callable[[], int]) -> NoReturn:
+    """Do work that blocks, and waits for nothing but disks, and exit."""
+    try:
+        status = work()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    except BrokenPipeError:
+        _forget_output()
+        status = FAILED
+    except (SOSError, OSError) as error:
+        complain(str(error))
+        status = FAILED
+    raise SystemExit(status)
+
+
 async def finish(reactor: Any, work: Work) -> None:
     """Do the work; raises `SystemExit` where its status is not 0.
 
-    A signal stops the reactor; the work is cancelled then, so that it leaves nothing behind.
+    A signal stops the reactor; the work is cancelled then, so that it leaves nothing behind, and the reactor waits until it
+    has tidied up: a store that is open has threads.
     """
     working = Deferred.fromCoroutine(work(reactor))
-    reactor.addSystemEventTrigger("before", "shutdown", working.cancel)
+    over: Deferred[None] = Deferred()
+
+    def cancel() -> Deferred[None]:
+        working.cancel()
+        return over
+
+    reactor.addSystemEventTrigger("before", "shutdown", cancel)
     try:
         status = await working
         sys.stdout.flush()
@@ -46,6 +69,8 @@ async def finish(reactor: Any, work: Work) -> None:
     except (SOSError, OSError) as error:
         complain(str(error))
         status = FAILED
+    finally:
+        over.callback(None)
     if status:
         raise SystemExit(status)
 

@@ -41,11 +41,11 @@ def version(arguments: Sequence[str]) -> None:
         print(f"Python {platform.python_version()}, Twisted {metadata.version('twisted')}")
 
 
-def _in_its_module(name: str) -> Callable[[Sequence[str]], None]:
+def _in_its_module(name: str, function: str | None = None) -> Callable[[Sequence[str]], None]:
     """Give a command that is imported when it runs: a server need not load what draws tables."""
 
     def run(arguments: Sequence[str]) -> None:
-        getattr(import_module(f"sos.cli.{name}"), name)(arguments)
+        getattr(import_module(f"sos.cli.{name}"), function or name)(arguments)
 
     return run
 
@@ -61,6 +61,9 @@ COMMANDS: Mapping[str, Command] = {
     "stat": Command("Show what each blob server knows of an object.", _in_its_module("stat")),
     "verify": Command("Show whether the members of each group hold the same.", _in_its_module("verify")),
     "status": Command("Show how the blob servers are.", _in_its_module("status")),
+    "backup": Command("Back up a store, while it is served or not.", _in_its_module("backup")),
+    "import": Command("Take the files of a data directory into a store.", _in_its_module("intake", "import_files")),
+    "export": Command("Write all objects into a directory, each a file.", _in_its_module("export")),
     "version": Command("Show the version.", version),
 }
 _HELP = frozenset({"help", "-h", "-help", "--help"})

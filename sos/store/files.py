@@ -44,9 +44,15 @@ class Fs:
 
         In one thread at a time, whichever: the caller sees to that. Text comes as bytes, for a damaged row may hold any.
         """
-        mode = "ro" if read_only else "rw"
+        return self._connected(name, "mode=ro" if read_only else "mode=rw")
+
+    def connect_at_rest(self, name: str) -> sqlite3.Connection:
+        """Open a database that nobody writes, for reading: no lock and no other file are made for it."""
+        return self._connected(name, "mode=ro&immutable=1")
+
+    def _connected(self, name: str, how: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            f"{(self._root / name).absolute().as_uri()}?mode={mode}",
+            f"{(self._root / name).absolute().as_uri()}?{how}",
             uri=True,
             isolation_level=None,
             check_same_thread=False,
@@ -113,6 +119,18 @@ class Fs:
     def rename(self, old: str, new: str) -> None:
         """Give a file another name."""
         os.rename(old, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+
+    def link_from(self, other: Fs, name: str) -> None:
+        """Give a file below another root the same name here, too: one file with two names, on one file system."""
+        os.link(name, name, src_dir_fd=other._descriptor, dst_dir_fd=self._descriptor, follow_symlinks=False)
+
+    def look_at(self, name: str) -> os.stat_result:
+        """Say what there is under a name; a symbolic link is not followed."""
+        return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+
+    def set_modified(self, descriptor: int, nanoseconds: int) -> None:
+        """Say when an open file was written."""
+        os.utime(descriptor, ns=(nanoseconds, nanoseconds))
 
     def unlink(self, name: str) -> None:
         """Remove a file; one that is gone already is as good."""

@@ -3,6 +3,9 @@
 A store is made in two steps. ``store.json.new`` is written into an empty directory; when all else is there and durable, it
 is renamed to ``store.json``. So a directory with the first name only is a beginning in which nothing was ever promised,
 and one with the second but without a database is a store that lost it.
+
+A backup of a store has ``backup.json`` beside these, and gets ``store.json`` last of all. Whoever starts on a backup makes
+it a store that goes its own way, and no more a place for backups: the first name goes then.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ FORMAT = 1
 
 MARKER = "store.json"
 UNFINISHED = "store.json.new"
+BACKUP = "backup.json"
 DATABASE = "sos.db"
 DATABASE_FILES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
 
@@ -62,13 +66,15 @@ def claim(path: Path, *, must_exist: bool, make_uuid: Callable[[], str]) -> Clai
 def _claimed(path: Path, must_exist: bool, make_uuid: Callable[[], str]) -> Claim:
     if not path.exists():
         _refuse_new(path, must_exist, "does not exist")
-        _make_directory(path)
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        make_directory(path)
+    descriptor = open_directory(path)
     try:
-        _lock(path, descriptor)
-        names = set(os.listdir(descriptor)) - _NOT_OURS  # noqa: PTH208  a path cannot be a descriptor
+        lock(path, descriptor)
+        names = names_in(descriptor)
         if MARKER in names:
-            return Claim(path, descriptor, _uuid_in_marker(path, descriptor, names), is_new=False)
+            uuid = _uuid_in_marker(path, descriptor, names)
+            _forget_backup(descriptor, names)
+            return Claim(path, descriptor, uuid, is_new=False)
         _refuse_other_things(path, names)
         _refuse_new(path, must_exist, "is empty")
         return Claim(path, descriptor, _begun(descriptor, make_uuid()), is_new=True)
@@ -77,19 +83,30 @@ def _claimed(path: Path, must_exist: bool, make_uuid: Callable[[], str]) -> Clai
         raise
 
 
-def _make_directory(path: Path) -> None:
+def open_directory(path: Path) -> int:
+    """Open a directory, to work below it."""
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def names_in(descriptor: int) -> set[str]:
+    """Give the names in an open directory, but for those that an empty file system has."""
+    return set(os.listdir(descriptor)) - _NOT_OURS
+
+
+def make_directory(path: Path) -> None:
     """Make a directory and those above it; each name durable, or a power cut could take the whole store."""
     if not path.parent.exists():
-        _make_directory(path.parent)
+        make_directory(path.parent)
     path.mkdir(mode=0o700)
-    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    parent = open_directory(path.parent)
     try:
         os.fsync(parent)
     finally:
         os.close(parent)
 
 
-def _lock(path: Path, descriptor: int) -> None:
+def lock(path: Path, descriptor: int) -> None:
+    """Have a directory for this process alone, as long as the descriptor is open. Raises `StoreRefused`."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -106,11 +123,42 @@ def _refuse_new(path: Path, must_exist: bool, what: str) -> None:
 def _refuse_other_things(path: Path, names: Collection[str]) -> None:
     if not names or (UNFINISHED in names and _BEGUN.issuperset(names)):
         return
-    some = ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
+    if BACKUP in names:
+        raise StoreRefused(
+            f"{path} is a backup that was never finished: run sos backup again, or restore one that was, or start with an"
+            " empty directory and let replication fill it."
+        )
     raise StoreRefused(
         f"{path} is no store, for it has no {MARKER}, and it is not empty:"
-        f" it has {some}. Name a store or an empty directory."
+        f" it has {some_of(names)}. Name a store or an empty directory."
     )
+
+
+def some_of(names: Collection[str]) -> str:
+    """Name some of what a directory has."""
+    return ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def _forget_backup(descriptor: int, names: Collection[str]) -> None:
+    """Let a backup be a store from now on: a later backup into it would mix two stores that went their own ways."""
+    if BACKUP in names:
+        os.unlink(BACKUP, dir_fd=descriptor)
+        os.fsync(descriptor)
+
+
+def uuid_of_store(path: Path) -> str:
+    """Say which store a directory is, without locking it. Raises `StoreRefused`."""
+    try:
+        descriptor = open_directory(path)
+        try:
+            names = names_in(descriptor)
+            if MARKER not in names:
+                raise StoreRefused(f"{path} is no store, for it has no {MARKER}.")
+            return _uuid_in_marker(path, descriptor, names)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise StoreRefused(f"The store {path} cannot be used: {error.strerror} ({error.filename or path}).") from error
 
 
 def _begun(descriptor: int, uuid: str) -> str:

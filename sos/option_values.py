@@ -12,8 +12,8 @@ from OpenSSL.SSL import Error as TLSError
 from twisted.internet.endpoints import serverFromString
 from twisted.python import usage
 
-from sos.decisions.sizes import size_of
-from sos.settings import MOST_UPLOAD, MOST_WORKERS
+from sos.decisions.sizes import size_of, size_text
+from sos.settings import LEAST_MEMORY, MOST_UPLOAD, MOST_WORKERS
 from sos.store.room import Reserve
 from sos.words.errors import BadInput, SOSError
 
@@ -98,6 +98,14 @@ def upload_size_of(text: str) -> int:
         raise BadInput(
             f"An upload is held in memory, so at most {MOST_UPLOAD} bytes (64 MiB) and at least 1 can be allowed."
         )
+    return size
+
+
+def memory_of(text: str) -> int:
+    """Read how many bytes may be held for clients."""
+    size = size_of(text)
+    if size < LEAST_MEMORY:
+        raise BadInput(f"With less than {size_text(LEAST_MEMORY)} two downloads could not go on side by side.")
     return size
 
 

@@ -28,6 +28,7 @@ from sos.option_values import (
     group_of,
     header_value_of,
     host_of,
+    memory_of,
     one_of,
     parameter,
     path_of,
@@ -40,6 +41,7 @@ from sos.option_values import (
 from sos.settings import (
     BLOB_PORT,
     DEFAULT_ROUND,
+    DOWNLOAD_MEMORY,
     DOWNLOAD_PORT,
     EVERYWHERE,
     LOOPBACK,
@@ -67,7 +69,9 @@ _BLOB = frozenset({"host", "port", "listen", "adopt"})
 _MEMBERS = frozenset({"blob-server", "config", "dump"})
 _KEY = frozenset({"cluster-key-file"})
 _PORTS = frozenset({"api-host", "upload-port", "download-port", "upload-listen", "download-listen"})
-_API = _PORTS | {"replicate-every", "hash", "max-upload", "cache-control", "min-copies", "allow-delete"}
+_API = (
+    _PORTS | {"replicate-every", "hash", "max-upload", "cache-control", "min-copies", "allow-delete"} | {"download-memory"}
+)
 _OF_ROLE = {
     "blob": _COMMON | _STORE | _BLOB | _KEY,
     "api": _COMMON | _MEMBERS | _API | _KEY | {"workers"},
@@ -193,6 +197,7 @@ class Options(MemberOptions):
         parameter("hash", "The digest that names objects, sha1 or sha256 (sha1); the same for all apis.", one_of(HASHES)),
         parameter("max-upload", "The size of the largest upload (64MiB, which is also the most).", upload_size_of),
         parameter("workers", "Processes of the api that share its ports (1); one a core is plenty.", worker_count_of),
+        parameter("download-memory", "Memory for what is verified on its way to clients (128MiB a process).", memory_of),
         parameter("cache-control", "The Cache-Control of downloads (they keep for a year).", header_value_of),
     ]
 
@@ -270,6 +275,7 @@ class Options(MemberOptions):
             replicate_every=self.value("replicate-every", DEFAULT_ROUND),
             hash_name=self.value("hash", "sha1"),
             max_upload=self.value("max-upload", MOST_UPLOAD),
+            download_memory=self.value("download-memory", DOWNLOAD_MEMORY),
             cache_control=self["cache-control"],
             min_copies=self._min_copies(topology),
             allow_delete=bool(self["allow-delete"]),

@@ -29,7 +29,15 @@ from sos.http.client import Client
 from sos.http.cut_body import CutBody
 from sos.http.origins import Origin
 from sos.words.blob import BlobID, Entry, Kind, Span
-from sos.words.errors import BadInput, BlobTooLarge, DigestMismatch, RangeNotSatisfiable, ServerUnavailable, SOSError
+from sos.words.errors import (
+    BadInput,
+    BlobTooLarge,
+    DigestMismatch,
+    RangeNotSatisfiable,
+    ServerUnavailable,
+    SOSError,
+    Unsupported,
+)
 from sos.words.interfaces import IBlobStore, IBodySource, IProbed, OpenBlob, Received
 from sos.words.versions import LARGEST
 
@@ -125,7 +133,7 @@ class RemoteStore:
     async def enumerate(
         self, prefix: str = "", after: str = "", limit: int = 1000, kind: Kind | None = None
     ) -> Sequence[BlobID]:
-        """Give the next names; see `IBlobEnumerator`. Raises `ServerUnavailable` where an old server is asked for a kind.
+        """Give the next names; see `IBlobEnumerator`.
 
         An old server sends its whole list, each time: as much of it is read as is needed.
         """
@@ -133,7 +141,7 @@ class RemoteStore:
         await self._expect_200(answer, None)
         if kind is not None and not is_ours(answer):  # an empty page would say that it holds no manifests
             answer.body.stopProducing()
-            raise ServerUnavailable(self.server, "it speaks the old contract, and cannot list blobs by their kind")
+            raise Unsupported(f"{self.server} speaks the old contract, and cannot list blobs by their kind.")
         names = _Names(NamesReader(prefix, after, limit), answer.body)
         try:
             return await names.all()

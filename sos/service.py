@@ -27,12 +27,14 @@ from sos.options import Options, ReplicateOptions, installed_version
 from sos.remote_replica import RemoteReplica
 from sos.services.descriptors import connections_within, limit_raised_for
 from sos.services.disk import DiskService
+from sos.services.heap import keep_freed_memory
 from sos.services.inherited import inherited_endpoint
 from sos.services.listener import ListeningService
 from sos.services.reload import Reload
 from sos.services.shared_port import SharedPort
 from sos.services.stack import Stack
 from sos.services.steady_time import go_by_steady_time
+from sos.services.threads import Threads
 from sos.services.timer import RoundTimer
 from sos.services.worker_process import WorkerProcess
 from sos.services.worker_program import WorkerProgram
@@ -65,6 +67,9 @@ from sos.words.versions import HybridClock
 
 MOST_OBJECT = 1 << 40
 """Bytes of one blob: 1 TiB (design, section 2)."""
+
+DIGESTING = 2
+"""Threads of an api that hash what is downloaded: with one, a large chunk would keep all others waiting."""
 
 REAP_EVERY = 3600.0
 """Seconds between rounds of the reaper: it tidies up what expired a day ago, so nobody waits for it."""
@@ -177,9 +182,13 @@ def _api(settings: ApiSettings, cluster: Cluster, reactor: Any) -> Iterable[ISer
     yield _port("uploads", settings.upload, upload_root(uploads, time.time, deletes), settings.max_upload, reactor)
     usual = CACHE_CONTROL_WITH_DELETES if settings.allow_delete else CACHE_CONTROL
     cache_control = usual if settings.cache_control is None else settings.cache_control
+    keep_freed_memory()
+    digesting = Threads(reactor, DIGESTING, "digests")
+    yield digesting
     missed = read_repair.look_into if settings.replicate_every else tell_nobody
-    downloads = download_root(Downloads(cluster, copies.needed_in, reactor, missed), time.time, cache_control)
-    yield _port("downloads", settings.download, downloads, settings.max_upload, reactor)
+    downloads = Downloads(cluster, copies.needed_in, reactor, missed, digesting, settings.download_memory)
+    root = download_root(downloads, time.time, cache_control)
+    yield _port("downloads", settings.download, root, settings.max_upload, reactor)
 
 
 def _disk(path: Path, settings: StoreSettings, reactor: Any, adopt: str | None = None) -> DiskService:

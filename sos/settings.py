@@ -31,6 +31,12 @@ TOMBSTONE_AGE = 7 * 86_400.0
 MOST_UPLOAD = 64 * MIB
 """Bytes of one upload: it is held in memory until its digest, and so its home, is known."""
 
+DOWNLOAD_MEMORY = 128 * MIB
+"""Bytes that a process holds for clients that download (design, section 7)."""
+
+LEAST_MEMORY = 16 * MIB
+"""The least that can be allowed: two chunks, and what is read ahead of them."""
+
 MOST_WORKERS = 64
 """Processes of one api: more than there are cores in most machines, few enough that a typing mistake starts no thousand."""
 
@@ -131,6 +137,8 @@ class ApiSettings:
     hash_name: str = "sha1"
     """The digest that makes an ID, by its name in `hashlib`."""
     max_upload: int = MOST_UPLOAD
+    download_memory: int = DOWNLOAD_MEMORY
+    """Bytes that are held for clients that download."""
     cache_control: bytes | None = None
     """The value of every download's ``Cache-Control``, None for the usual one."""
     min_copies: int | None = None

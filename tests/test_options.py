@@ -63,6 +63,7 @@ def test_an_api_server_is_there_for_everybody() -> None:
     assert settings.download.url("/fetch/:id") == "http://0.0.0.0:9992/fetch/:id"
     assert settings.upload.is_open
     assert (settings.replicate_every, settings.hash_name, settings.max_upload) == (60.0, "sha1", 64 * MIB)
+    assert settings.download_memory == 128 * MIB
     assert settings.cache_control is None
 
 
@@ -103,12 +104,14 @@ def test_options_of_an_api_server() -> None:
         "--replicate-every=0.5",
         "--hash=sha256",
         "--max-upload=1M",
+        "--download-memory=1GiB",
         "--cache-control=no-store",
         "-upload-port",
         "1",
         "-verbose",
     )
     assert (settings.replicate_every, settings.hash_name, settings.max_upload) == (0.5, "sha256", MIB)
+    assert settings.download_memory == 1024 * MIB
     assert settings.cache_control == b"no-store"
     assert settings.upload.url("/upload") == "http://0.0.0.0:1/upload"
     assert settings.verbose
@@ -188,6 +191,7 @@ def test_what_was_typed_is_kept() -> None:
         (["--replicate-every=nan"], "--replicate-every: "),
         (["--max-upload=65MiB"], "--max-upload: "),
         (["--max-upload=0"], "--max-upload: "),
+        (["--download-memory=15MiB"], "--download-memory: "),
         (["--role=api", "--blob-server=http://a", "--workers=0"], "--workers: '0' is no number of workers: 1 to 64"),
         (["--role=api", "--blob-server=http://a", "--workers=65"], "--workers: "),
         (["--role=api", "--blob-server=http://a", "--workers=+2"], "--workers: "),

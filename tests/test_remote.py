@@ -24,6 +24,7 @@ from sos.words.errors import (
     ServerUnavailable,
     StoreFull,
     Unauthorized,
+    Unsupported,
 )
 from sos.words.interfaces import IBlobStore
 from tests.http.client_case import ScriptedBody
@@ -229,9 +230,7 @@ class Listing(RemoteTestCase):
 
     def test_an_old_server_cannot_be_asked_for_a_kind(self) -> None:
         """An empty page would say that there are no manifests."""
-        self.assertIsInstance(
-            self.error(self.store.enumerate(kind=Kind.MANIFEST), answer(200, {}, b"[]")), ServerUnavailable
-        )
+        self.assertIsInstance(self.error(self.store.enumerate(kind=Kind.MANIFEST), answer(200, {}, b"[]")), Unsupported)
         self.assertEqual(self.result(self.store.enumerate(kind=Kind.MANIFEST), answer(200, OURS, b"[]")), [])
 
     def test_a_list_that_breaks_off_is_a_failure(self) -> None:

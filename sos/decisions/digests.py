@@ -6,6 +6,7 @@ import re
 
 from attrs import frozen
 
+from sos.decisions.manifest import Chunk, is_chunk_id
 from sos.words.blob import Entry, Kind
 
 _HEX = re.compile(r"[0-9a-f]+")
@@ -24,10 +25,12 @@ class Expected:
 def expected_of(entry: Entry) -> Expected | None:
     """Say which digest the bytes of an entry must have, None where nobody knows.
 
-    A server of the old contract keeps none; but there the ID of a whole object is the digest of its bytes.
+    A server of the old contract keeps none; but there the ID of a plain object, or of a chunk, is the digest of its bytes.
     """
     if entry.sha256 is not None:
         return Expected("sha256", entry.sha256)
+    if entry.kind is Kind.CHUNK and is_chunk_id(entry.id):
+        return Expected("sha256", Chunk(entry.id, 1).sha256)
     name = _NAMES.get(len(entry.id))
     if name is None or entry.kind is not Kind.BLOB or _HEX.fullmatch(entry.id) is None:
         return None

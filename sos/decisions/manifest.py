@@ -44,6 +44,11 @@ def chunk_id(sha256: bytes) -> BlobID:
     return BlobID(CHUNK_PREFIX + sha256.hex())
 
 
+def is_chunk_id(name: str) -> bool:
+    """Whether a name is that of a chunk."""
+    return _CHUNK_ID.fullmatch(name) is not None
+
+
 @frozen
 class Chunk:
     """A part of an object: its ID, which is the digest of its bytes, and their number."""
@@ -131,7 +136,7 @@ def _chunk(shape: Any) -> Chunk:
     if not isinstance(shape, list) or len(shape) != 2:
         raise BadInput("A chunk in a manifest has an ID and a size.")
     name, size = shape
-    if not isinstance(name, str) or _CHUNK_ID.fullmatch(name) is None:
+    if not isinstance(name, str) or not is_chunk_id(name):
         raise BadInput("The ID of a chunk is c and 64 lower-case hex digits.")
     if type(size) is not int or not 1 <= size <= LARGEST_CHUNK:
         raise BadInput(f"A chunk has 1 to {LARGEST_CHUNK} bytes.")

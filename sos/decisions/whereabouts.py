@@ -10,7 +10,7 @@ from typing import Any
 from attrs import frozen
 
 from sos.decisions.topology import Group, Server
-from sos.words.blob import OLD_CONTRACT, BlobID, Entry, Version
+from sos.words.blob import OLD_CONTRACT, BlobID, Entry, Kind, Version
 from sos.words.versions import seconds_of
 
 
@@ -24,11 +24,23 @@ class Verdict(enum.Enum):
 
 @frozen
 class Knowledge:
-    """What one member knows: the entry, or nothing; or nobody can tell, for a reason."""
+    """What one member knows: the entry, or nothing; or nobody can tell, for a reason.
+
+    Where the entry is a manifest, its size is that of the object, and `chunks` says how many there are.
+    """
 
     server: Server
     entry: Entry | None = None
     why_unknown: str | None = None
+    chunks: int | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the entry says beside its metadata, nothing where there is none."""
+        if self.entry is None:
+            return {}
+        facts = facts_of(self.entry)
+        return facts if self.chunks is None else {**facts, "chunks": self.chunks}
 
     @property
     def word(self) -> str:
@@ -42,7 +54,7 @@ class Knowledge:
         """The same for people."""
         yield f"{self.server}: {self.word}" + (f" ({self.why_unknown})" if self.why_unknown else "")
         if self.entry is not None:
-            for name, value in facts_of(self.entry).items():
+            for name, value in self.facts.items():
                 yield f"  {name:<10}{'-' if value is None else value}"
             for header, text in metadata_of(self.entry).items():
                 yield f"  {header}: {text}"
@@ -50,7 +62,7 @@ class Knowledge:
     @property
     def shape(self) -> dict[str, Any]:
         """The same for scripts."""
-        facts = {} if self.entry is None else {**facts_of(self.entry), "metadata": metadata_of(self.entry)}
+        facts = {} if self.entry is None else {**self.facts, "metadata": metadata_of(self.entry)}
         return {"url": self.server.url, "state": self.word, "reason": self.why_unknown, **facts}
 
 
@@ -79,11 +91,11 @@ class Whereabouts:
 
     @property
     def differs(self) -> bool:
-        """Whether two members hold different bytes under this ID."""
+        """Whether two members hold different bytes under this ID. One object may well be cut into chunks in several ways."""
         entries = [known.entry for _, members in self.groups for known in members if known.entry is not None]
-        digests = {entry.sha256 for entry in entries if entry.sha256 is not None}
+        digests = {entry.sha256 for entry in entries if entry.sha256 is not None and entry.kind is Kind.BLOB}
         sizes = {entry.size for entry in entries if entry.size is not None}
-        return len(digests) > 1 or (not digests and len(sizes) > 1)
+        return len(digests) > 1 or len(sizes) > 1
 
     @property
     def sentence(self) -> str:

@@ -22,6 +22,7 @@ from sos.http.answer_reader import AnswerReader, AnswerRefused
 from sos.http.bodies import BytesBody
 from sos.http.deadlines import Deadlines, Watch
 from sos.http.departures import Departures
+from sos.http.intake import Intake
 from sos.http.origins import Origin
 from sos.http.outlet import Outlet, outlet_of
 from sos.http.sending import Sending
@@ -87,6 +88,7 @@ class Connection(TwistedProtocol):
     """A connection to one origin, which serves one request at a time."""
 
     _outlet: Outlet
+    _intake: Intake
 
     def __init__(
         self, origin: Origin, clock: IReactorTime, deadlines: Deadlines, home: Home, departures: Departures
@@ -148,6 +150,7 @@ class Connection(TwistedProtocol):
         """Send small requests at once, not when they have become large ones."""
         self._home.enter(self)
         self._outlet = outlet_of(self.transport, self._departures, self._clog)
+        self._intake = Intake(self.transport)
         set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
         if set_no_delay is not None:
             set_no_delay(True)
@@ -165,6 +168,7 @@ class Connection(TwistedProtocol):
             self.fail(str(error))
             return
         if self._body is not None:
+            self._intake.moved(len(data))
             self._carry_on(reader, self._body)
         elif reader.has_head:
             self._deliver(reader)
@@ -189,6 +193,7 @@ class Connection(TwistedProtocol):
         if self._is_reading and not self._is_dropped:
             self._is_reading = False
             self._watch.pause()
+            self._intake.narrow()
             self._transport.pauseProducing()
 
     def resume(self) -> None:
@@ -262,6 +267,7 @@ class Connection(TwistedProtocol):
             sending.stop()
         if is_sent and reader.may_be_followed and not self._is_clogged:
             self.resume()
+            self._intake.narrow()
             self._watch.begin(self._deadlines.idle)
             self._home.give_back(self)
         else:

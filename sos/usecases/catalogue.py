@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 
+from attrs import evolve
+
 from sos.decisions.reconcile import Listed, Reconciliation
 from sos.decisions.topology import Server
 from sos.usecases.concurrently import concurrently
-from sos.words.blob import BlobID, Entry
+from sos.usecases.object_names import manifest_at, object_names
+from sos.words.blob import BlobID, Entry, Kind
 from sos.words.errors import BlobNotFound, SOSError
 from sos.words.interfaces import IBlobStore
 
@@ -57,7 +60,7 @@ class Catalogue:
                 is_gone = False
                 continue
             try:
-                return False, await self._stores[server].stat(listed.blob_id)
+                return False, await self._entry_at(self._stores[server], listed.blob_id)
             except BlobNotFound:
                 pass
             except SOSError as error:
@@ -65,10 +68,17 @@ class Catalogue:
                 self.failures.setdefault(server, error)
         return is_gone, None
 
+    async def _entry_at(self, store: IBlobStore, object_id: BlobID) -> Entry:
+        """Ask one holder; of an object in chunks, give the size of all its bytes."""
+        entry = await store.stat(object_id)
+        if entry.kind is not Kind.MANIFEST:
+            return entry
+        return evolve(entry, size=(await manifest_at(store, object_id)).size)
+
     async def _read_page(self, listings: Reconciliation[Server], server: Server) -> None:
         try:
             after = BlobID(listings.read_to(server))
-            page = await self._stores[server].enumerate(prefix=self._prefix, after=after, limit=self._page)
+            page = await object_names(self._stores[server], self._prefix, after, self._page)
         except SOSError as error:
             self.failures.setdefault(server, error)
             listings.drop(server)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
@@ -17,21 +17,27 @@ from twisted.logger import Logger
 from twisted.web.iweb import IBodyProducer
 
 from sos.decisions.digests import Expected, expected_of
+from sos.decisions.sizes import MIB
 from sos.decisions.tally import may_hide
 from sos.decisions.topology import Group, Server
 from sos.http.begun_body import begun
-from sos.http.bodies import BytesBody, PushedBody, take_pieces
+from sos.http.bodies import PushedBody
 from sos.http.verified_body import VerifiedBody
+from sos.usecases.budget import Budget, NoRoom, Reservation
+from sos.usecases.chunked_objects import ChunkedObject, ChunkedObjects
 from sos.usecases.cluster import Cluster
 from sos.usecases.continuation import Continuation
 from sos.usecases.first_answer import GRACE, FirstAnswer, NoAnswer
 from sos.usecases.suspects import Looked, Suspects, tell_nobody
 from sos.words.blob import BlobID, Entry, Kind, Span
 from sos.words.errors import BlobDamaged, BlobNotFound, RangeNotSatisfiable, SOSError, Unavailable
-from sos.words.interfaces import OpenBlob
+from sos.words.interfaces import IBlobFetcher, InThread, OpenBlob
 
-VERIFIED_WHOLE = 4 * 1024 * 1024
-"""Bytes of the largest blob that is read and hashed before its first byte leaves (design, section 7)."""
+VERIFIED_WHOLE = 4 * MIB
+"""Bytes of the largest plain blob that is read and hashed before its first byte leaves (design, section 7)."""
+
+MOST_MEMORY = 128 * MIB
+"""Bytes that are held for clients at a time, unless told (design, section 7)."""
 
 Errors = dict[Server, SOSError]
 T = TypeVar("T")
@@ -41,6 +47,11 @@ Moved = Callable[[int], None]
 
 Ask = Callable[[Server, Moved], Awaitable[T]]
 """Asks one member."""
+
+
+async def _right_here(call: Callable[..., T], *arguments: Any) -> T:
+    """Stand for a thread where there is none."""
+    return call(*arguments)
 
 
 class Downloads:
@@ -54,78 +65,89 @@ class Downloads:
         needed_in: Callable[[Group], int],
         clock: IReactorTime,
         missed: Looked = tell_nobody,
+        in_thread: InThread = _right_here,
+        most_memory: int = MOST_MEMORY,
     ) -> None:
         """Ask the members of a cluster; `needed_in` gives the copies that an acknowledgement needed in a group.
 
-        `missed` is told of members that lack what another one of their group has, or have damaged it.
+        `missed` is told of members that lack what another one of their group has, or have damaged it. What is held for
+        clients, to be verified and poured, has `most_memory` bytes; `in_thread` hashes what is long.
         """
         self._cluster = cluster
         self._needed_in = needed_in
         self._clock = clock
         self._missed = missed
         self._suspects = Suspects(cluster, missed)
+        self._budget = Budget(most_memory, clock)
+        self._chunked = ChunkedObjects(cluster, clock, in_thread, self._budget, self._suspects)
 
     async def open(self, object_id: BlobID, span: Span | None = None) -> OpenBlob:
         """Open an object, or a span of it; the caller pours or stops the body.
 
-        Up to `VERIFIED_WHOLE` bytes are verified before the result is there, a longer object while it is poured: its body
-        fails with `BlobDamaged` before its last piece. A span of a longer one is not verified. Either has begun to come.
+        Up to `VERIFIED_WHOLE` bytes are verified before the result is there, and so is the first chunk of a larger object,
+        each further one before its first byte is poured. A longer plain blob is verified while it is poured: its body fails
+        with `BlobDamaged` before its last piece. A span of a longer one is not verified. Either has begun to come.
 
         Raises `BlobNotFound` when no acknowledged copy can hide from the answers, `Unavailable` otherwise, and
         `RangeNotSatisfiable`.
         """
-        return await self._first(
-            object_id,
-            lambda server, moved: self._open_at(server, object_id, span, moved),
-            lambda opened: opened.entry.version,
-            _stop,
-        )
+        room = Reservation(self._budget)
+
+        async def ask(server: Server, moved: Moved) -> OpenBlob | ChunkedObject:
+            return await self._open_at(server, object_id, span, moved, room)
+
+        found = await self._with(room, object_id, ask, lambda found: found.entry.version, _let_go)
+        return await self._chunked.open(found, span) if isinstance(found, ChunkedObject) else found
 
     async def stat(self, object_id: BlobID) -> Entry:
-        """Give the entry of an object. Raises what `open` raises."""
+        """Give the entry of an object, with the size of all its bytes. Raises what `open` raises."""
+        room = Reservation(self._budget)
 
         async def ask(server: Server, moved: Moved) -> Entry:
-            return _of_object(await self._cluster.store_of(server).stat(object_id))
+            entry = _of_object(await self._cluster.store_of(server).stat(object_id))
+            return entry if entry.kind is Kind.BLOB else (await self._chunked.at(server, entry, moved, room)).entry
 
-        return await self._first(object_id, ask, lambda entry: entry.version, lambda entry: None)
+        return await self._with(room, object_id, ask, lambda entry: entry.version, lambda entry: None)
 
     # One member
 
-    async def _open_at(self, server: Server, object_id: BlobID, span: Span | None, moved: Moved) -> OpenBlob:
+    async def _open_at(
+        self, server: Server, object_id: BlobID, span: Span | None, moved: Moved, room: Reservation
+    ) -> OpenBlob | ChunkedObject:
         store = self._cluster.store_of(server)
-        if span is not None and _is_long(await store.stat(object_id)):
-            opened = await store.fetch(object_id, span)
-            _check_kind(opened)
-            body = await begun(opened.body)
-            if isinstance(body, PushedBody):  # out of a store of this process: it can go to the client past us
-                return evolve(opened, body=body)
-            return evolve(opened, body=self._continuation(server, opened.entry, span).of(body))
+        if span is not None or object_id in self._chunked.manifests:
+            entry = _of_object(await store.stat(object_id))
+            if entry.kind is Kind.MANIFEST:
+                return await self._chunked.at(server, entry, moved, room)
+            if span is not None and _is_long(entry):
+                return await self._open_long_span(server, store, entry, span)
         opened = await store.fetch(object_id)
         _check_kind(opened)
-        try:
-            return await self._verified(server, opened, span, moved)
-        except BlobDamaged:
-            self._suspects.tell(server, object_id)
-            raise
+        if opened.entry.kind is Kind.MANIFEST:
+            return await self._chunked.read(server, opened, moved, room)
+        if not _is_long(opened.entry):
+            return await self._chunked.open_blob(server, opened, span, moved, room)
+        return await self._open_long(server, opened)
 
-    async def _verified(self, server: Server, opened: OpenBlob, span: Span | None, moved: Moved) -> OpenBlob:
+    async def _open_long(self, server: Server, opened: OpenBlob) -> OpenBlob:
         entry = opened.entry
         expected = expected_of(entry)
+        continuation = self._continuation(server, entry, None)
         if entry.size is None and expected is not None:  # an old server does not say the length, and it is usually short
-            verified = self._verified_body(opened.body, entry, expected, self._continuation(server, entry, None))
+            verified = self._verified_body(opened.body, entry, expected, continuation)
             return evolve(opened, body=await begun(verified, VERIFIED_WHOLE))
-        if _is_long(entry):
-            body = await begun(opened.body)  # until bytes come, the next member may be asked
-            continuation = self._continuation(server, entry, None)
-            return OpenBlob(entry, self._verified_body(continuation.of(body), entry, expected, continuation))
-        payload = await _gathered(opened.body, moved)
-        if expected is not None and hashlib.new(expected.name, payload).digest() != expected.digest:
-            raise BlobDamaged(entry.id)
-        if span is None:
-            return OpenBlob(entry, BytesBody(payload))
-        if span.stop > len(payload):
-            raise RangeNotSatisfiable(len(payload))
-        return OpenBlob(entry, BytesBody(payload[span.start : span.stop]))
+        body = await begun(opened.body)  # until bytes come, the next member may be asked
+        return OpenBlob(entry, self._verified_body(continuation.of(body), entry, expected, continuation))
+
+    async def _open_long_span(self, server: Server, store: IBlobFetcher, entry: Entry, span: Span) -> OpenBlob:
+        opened = await store.fetch(entry.id, span)
+        if opened.entry.kind is not entry.kind:
+            opened.body.stopProducing()
+            raise Unavailable("The object was replaced while it was being read; ask again.")
+        body = await begun(opened.body)
+        if isinstance(body, PushedBody):  # out of a store of this process: it can go to the client past us
+            return evolve(opened, body=body)
+        return evolve(opened, body=self._continuation(server, opened.entry, span).of(body))
 
     def _continuation(self, server: Server, entry: Entry, span: Span | None) -> Continuation:
         return Continuation(self._cluster, self._clock, entry, span, server)
@@ -143,6 +165,24 @@ class Downloads:
         return body if expected is None else VerifiedBody(body, hashlib.new(expected.name), expected.digest, wrong)
 
     # All members
+
+    async def _with(
+        self,
+        room: Reservation,
+        object_id: BlobID,
+        ask: Ask[T],
+        version_of: Callable[[T], int],
+        discard: Callable[[T], None],
+    ) -> T:
+        """Ask again as soon as there is memory, where there was none for the answer."""
+        try:
+            while True:
+                try:
+                    return await self._first(object_id, ask, version_of, discard)
+                except NoRoom as no:
+                    await room.wait(no.size)
+        finally:
+            room.end()
 
     async def _first(
         self, object_id: BlobID, ask: Ask[T], version_of: Callable[[T], int], discard: Callable[[T], None]
@@ -173,15 +213,8 @@ class Downloads:
         except NoAnswer as no:
             raise self._verdict(object_id, no.errors) from None
         if asking.errors and asking.winner is not None:
-            self._tell_who_missed(object_id, asking.winner, asking.errors)
+            self._suspects.name_those_without(object_id, asking.winner, asking.errors)
         return answer
-
-    def _tell_who_missed(self, object_id: BlobID, holder: Server, errors: Errors) -> None:
-        """Pass on which members lack what one of their own group has: what is in another group may be a stray."""
-        group = self._cluster.group_of(holder)
-        for server, error in errors.items():
-            if isinstance(error, BlobNotFound | BlobDamaged) and self._cluster.group_of(server) == group:
-                self._missed(server, object_id)
 
     def _is_absent(self, errors: Errors) -> bool:
         """Whether so many members have said no that no acknowledged copy can hide, in any group."""
@@ -209,18 +242,6 @@ class Downloads:
         return Unavailable(f"Too few of the blob servers that may hold {object_id} can be asked, or have it undamaged, now.")
 
 
-async def _gathered(body: IBodyProducer, moved: Moved) -> bytes:
-    """Take a body into memory, and tell of each piece."""
-    pieces: list[bytes] = []
-
-    def take(piece: bytes) -> None:
-        pieces.append(piece)
-        moved(len(piece))
-
-    await take_pieces(body, VERIFIED_WHOLE, take)
-    return b"".join(pieces)
-
-
 def _is_long(entry: Entry) -> bool:
     return entry.size is None or entry.size > VERIFIED_WHOLE
 
@@ -240,6 +261,7 @@ def _check_kind(opened: OpenBlob) -> None:
         raise
 
 
-def _stop(opened: OpenBlob) -> None:
+def _let_go(found: OpenBlob | ChunkedObject) -> None:
     """Let go of an answer that came too late."""
-    opened.body.stopProducing()
+    if isinstance(found, OpenBlob):
+        found.body.stopProducing()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from attrs import evolve
+
 from sos.decisions import placement
 from sos.decisions.agreement import Agreement, GroupAgreement, Statement
 from sos.decisions.topology import Group, Server, Topology
 from sos.decisions.whereabouts import Knowledge, Whereabouts
 from sos.usecases.concurrently import concurrently
-from sos.words.blob import BlobID
+from sos.usecases.object_names import manifest_at
+from sos.words.blob import BlobID, Kind
 from sos.words.errors import BlobNotFound, Forbidden, ServerUnavailable, SOSError, Unauthorized, Unsupported
 from sos.words.interfaces import IBlobFetcher, IDigested
 
@@ -19,7 +22,11 @@ async def whereabouts_of(object_id: BlobID, topology: Topology, stores: Mapping[
 
     async def ask(server: Server) -> Knowledge:
         try:
-            return Knowledge(server, await stores[server].stat(object_id))
+            entry = await stores[server].stat(object_id)
+            if entry.kind is not Kind.MANIFEST:
+                return Knowledge(server, entry)
+            manifest = await manifest_at(stores[server], object_id)
+            return Knowledge(server, evolve(entry, size=manifest.size), chunks=len(manifest.chunks))
         except BlobNotFound:
             return Knowledge(server)
         except SOSError as error:

@@ -6,7 +6,7 @@ and sets it apart if it is damaged. A round then brings good bytes back.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from sos.decisions.topology import Server
 from sos.usecases.cluster import Cluster
 from sos.words.blob import BlobID
-from sos.words.errors import SOSError
+from sos.words.errors import BlobDamaged, BlobNotFound, SOSError
 
 MOST = 100
 """Copies that members look at for us at a time: each reads the whole of it. What is not named now is found again."""
@@ -59,6 +59,13 @@ class Suspects:
             self._looked(server, blob_id)
         finally:
             self._under_way.discard(copy)
+
+    def name_those_without(self, blob_id: BlobID, holder: Server, errors: Mapping[Server, SOSError]) -> None:
+        """Pass on who lacks what one of its own group has, or has damaged it: what is in another group may be a stray."""
+        group = self._cluster.group_of(holder)
+        for server, error in errors.items():
+            if isinstance(error, BlobNotFound | BlobDamaged) and self._cluster.group_of(server) == group:
+                self._looked(server, blob_id)
 
     def _log_fault(self, failure: Failure) -> None:
         if not failure.check(CancelledError):  # the store was closed meanwhile

@@ -42,6 +42,10 @@ class Representation:
         """Say what identifies the state of an entry."""
         raise NotImplementedError
 
+    def is_same(self, entry: Entry, opened: Entry) -> bool:
+        """Whether the bytes of what was opened are those of the entry that was asked for before."""
+        return entry.sha256 == opened.sha256
+
     async def send(self, request: Request) -> None:
         """Answer a GET or HEAD. Raises what `stat` and `fetch` raise, and `RangeNotSatisfiable`."""
         if request.method == b"HEAD" or not _CONDITIONAL.isdisjoint(request.fields):
@@ -98,7 +102,7 @@ class Representation:
     async def _open_same(self, entry: Entry, span: Span | None) -> OpenBlob:
         """Open the bytes of the very entry whose headers are sent."""
         opened = await self.fetch(span)
-        if opened.entry.sha256 != entry.sha256:
+        if not self.is_same(entry, opened.entry):
             opened.body.stopProducing()
             raise Unavailable("The object was replaced while it was being sent; ask again.")
         return opened

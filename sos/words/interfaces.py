@@ -124,6 +124,7 @@ class IBlobEnumerator(Interface):
 
         At most `limit` of them; an empty sequence says that there are no more. Nothing staged or quarantined is among them.
         Names, not entries: it is what every server of the contract can list, the oldest too; `stat` gives an entry.
+        Raises `Unsupported` where a server of the old contract is asked for a kind.
         """
 
 

@@ -23,7 +23,7 @@ from sos.words.errors import BadInput, BlobNotFound, BlobTruncated, DigestMismat
 from tests.cli.api_in_memory import Api, client_of, downloads_from
 from tests.support import bytes_body, success_of
 from tests.support_wire import ScriptedServer
-from tests.usecases.cluster_of import memory_store
+from tests.usecases.cluster_of import memory_store, put_chunked
 
 PAYLOAD = bytes(range(256)) * 4
 SHA1 = BlobID(hashlib.sha1(PAYLOAD).hexdigest())
@@ -95,6 +95,16 @@ class WholeTests(RetrievalCase):
             entry = Entry(id=name, version=Version(1), metadata=Metadata.of([(b"X-Orig-Filename", b"photo.jpg")]))
             success_of(store.receive(entry, bytes_body(PAYLOAD)))
         self.api = Api(downloads_from(store))
+
+    def test_an_object_in_chunks_is_verified_as_any_other(self) -> None:
+        """From its beginning, and from the middle of a chunk."""
+        store = memory_store()
+        put_chunked(store, PAYLOAD, SHA1, 100)
+        self.api = Api(downloads_from(store))
+        self.fetch(SHA1)
+        self.assertEqual(self.files, {"file": PAYLOAD})
+        rest = self.api.result(self.api.client.open(SHA1, 150))
+        self.assertEqual((rest.start, rest.size), (150, len(PAYLOAD)))
 
     def fetch(self, name: str, may_replace: bool = False) -> None:
         """Download into the file."""

@@ -26,10 +26,10 @@ from sos.remote_replica import RemoteReplica
 from sos.usecases.inspection import agreement_of, whereabouts_of
 from sos.web.blobs import blob_server_root
 from sos.web.guards import ClusterGuard
-from sos.words.blob import BlobID, Entry, Metadata, Version
+from sos.words.blob import BlobID, Entry, Kind, Metadata, Version
 from tests.support import success_of
 from tests.support_wire import ScriptedServer, memory_connector
-from tests.usecases.cluster_of import NOW, memory_store, put
+from tests.usecases.cluster_of import NOW, memory_store, put, put_chunked
 
 A, B = Server("http://a:3001"), Server("http://b:3001")
 
@@ -157,6 +157,26 @@ class StatusTests(SynchronousTestCase):
         assert after is not None
         self.assertEqual((after["round"], after["group"], after["replication_age"]), (3, "default", 0.0))
         self.assertEqual((after["blobs"], after["deleted"], after["damaged"], after["strays"]), (0, 1, 0, 0))
+
+    def test_stat_shows_the_size_of_an_object_in_chunks(self) -> None:
+        """For people and for scripts; a member whose manifest is none knows nothing that could be used."""
+        stores = [memory_store("a"), memory_store("b")]
+        put_chunked(stores[0], b"0123456789", "abc", 4)
+        put(stores[1], b"{}", "abc", kind=Kind.MANIFEST)
+        for server, store in zip((A, B), stores, strict=True):
+            self.fronts[server.url] = Front(
+                blob_server_root(store, ClusterGuard(None), lambda: NOW, "1.2.3"), Clock(), lambda: NOW
+            )
+        remote = {server: RemoteReplica(self.client, server.url) for server in (A, B)}
+        found = success_of(whereabouts_of(BlobID("abc"), Topology.of_servers((A, B)), remote))
+        lines = list(found.lines)
+        for line in ("  size      10", "  kind      manifest", "  chunks    3"):
+            self.assertIn(line, lines)
+        self.assertTrue(lines[0].startswith("abc: 1 of 2 copies in group default; 1 member out of reach"))
+        first, second = found.shape["members"]
+        self.assertEqual((first["size"], first["kind"], first["chunks"]), (10, "manifest", 3))
+        self.assertEqual(second["state"], "unknown")
+        self.assertIn("damaged", second["reason"])
 
     def test_stat_tells_absent_from_unknown(self) -> None:
         """A member that is down has not said no."""

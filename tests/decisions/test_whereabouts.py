@@ -9,7 +9,7 @@ from attrs import evolve
 
 from sos.decisions.topology import Group, Server
 from sos.decisions.whereabouts import Knowledge, Verdict, Whereabouts, shown, time_of
-from sos.words.blob import OLD_CONTRACT, BlobID, Entry, Metadata, Version
+from sos.words.blob import OLD_CONTRACT, BlobID, Entry, Kind, Metadata, Version
 
 OBJECT = BlobID("abc")
 HELD = Entry(
@@ -84,6 +84,15 @@ def test_an_old_member_says_little() -> None:
     """What nobody knows is a dash."""
     lines = list(where("o").lines)
     assert "  size      -" in lines and "  version   -" in lines and "  sha256    -" in lines
+
+
+def test_an_object_that_is_cut_in_several_ways_is_the_same_object() -> None:
+    """Manifests differ in their bytes; objects of different sizes are different all the same."""
+    server = Server("http://0.example")
+    cuts = [evolve(HELD, kind=Kind.MANIFEST), evolve(OTHER, kind=Kind.MANIFEST), HELD]
+    for entries, differs in ((cuts, False), ([*cuts, OTHER], True), ([*cuts, evolve(cuts[0], size=6)], True)):
+        known = tuple(Knowledge(server, entry) for entry in entries)
+        assert Whereabouts(OBJECT, ((Group("g", (server,)), known),)).differs is differs
 
 
 def test_a_version_is_a_time_for_people() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -10,6 +11,7 @@ from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from sos.decisions.health import Health
+from sos.decisions.manifest import Chunk, Manifest, chunk_id, manifest_json
 from sos.decisions.topology import Group, Server, Topology
 from sos.store.memory import MemoryStore
 from sos.usecases.cluster import Cluster
@@ -53,6 +55,26 @@ def put(store: IBlobStore, payload: bytes, name: str, version: int = 1, kind: Ki
     """Store a blob and give its entry."""
     entry = Entry(id=BlobID(name), version=Version(version), kind=kind)
     return success_of(store.receive(entry, bytes_body(payload))).entry
+
+
+def chunks_of(payload: bytes, chunk_size: int) -> list[bytes]:
+    """Cut the bytes of an object."""
+    return [payload[at : at + chunk_size] for at in range(0, len(payload), chunk_size)]
+
+
+def manifest_for(payload: bytes, name: str, chunk_size: int) -> Manifest:
+    """Give the manifest of an object that is cut into chunks of a size."""
+    chunks = [Chunk(chunk_id(sha256(piece).digest()), len(piece)) for piece in chunks_of(payload, chunk_size)]
+    return Manifest(BlobID(name), tuple(chunks))
+
+
+def put_chunked(store: IBlobStore, payload: bytes, name: str, chunk_size: int, version: int = 1) -> Manifest:
+    """Store an object in chunks, and give its manifest."""
+    manifest = manifest_for(payload, name, chunk_size)
+    for chunk, piece in zip(manifest.chunks, chunks_of(payload, chunk_size), strict=True):
+        put(store, piece, chunk.id, version, Kind.CHUNK)
+    put(store, manifest_json(manifest), name, version, Kind.MANIFEST)
+    return manifest
 
 
 @implementer(IBlobStore, IBlobRemover, IDigested)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import pytest
 
 from sos.decisions.topology import Server
 from sos.usecases.catalogue import Catalogue
-from sos.words.blob import BlobID
-from sos.words.errors import BlobNotFound, ServerUnavailable
+from sos.words.blob import BlobID, Kind
+from sos.words.errors import BlobDamaged, BlobNotFound, ServerUnavailable, Unsupported
 from sos.words.interfaces import IBlobStore
 from tests.support import success_of
-from tests.usecases.cluster_of import Flaky, memory_store, put, server
+from tests.usecases.cluster_of import Flaky, memory_store, put, put_chunked, server
 
 DOWN = ServerUnavailable("http://b:3001", "it is down")
 
@@ -60,7 +62,7 @@ def test_each_comes_with_its_holders_and_its_entry() -> None:
 def test_a_member_that_fails_in_the_middle_is_named_and_left_out() -> None:
     """What the others have is listed all the same."""
     stores = stores_of(a="ace", b="bdf")
-    stores[server("b")] = Flaky(stores[server("b")], [None, DOWN])
+    stores[server("b")] = Flaky(stores[server("b")], [None, None, DOWN])
     catalogue = Catalogue(stores, page=1)
 
     async def read() -> list[str]:
@@ -73,7 +75,7 @@ def test_a_member_that_fails_in_the_middle_is_named_and_left_out() -> None:
 def test_an_entry_comes_from_whoever_gives_it() -> None:
     """One holder fails, the next is asked; where none is left there is a name without an entry."""
     stores = stores_of(a="xy", b="x")
-    stores[server("a")] = Flaky(stores[server("a")], [None, DOWN])
+    stores[server("a")] = Flaky(stores[server("a")], [None, None, DOWN])
     catalogue = Catalogue(stores)
     assert success_of(rows_of(catalogue)) == [("x", 2, 1), ("y", 1, None)]
     assert server("a") in catalogue.failures
@@ -82,5 +84,39 @@ def test_an_entry_comes_from_whoever_gives_it() -> None:
 def test_what_was_deleted_meanwhile_is_left_out() -> None:
     """It was listed, and is there no more."""
     stores = stores_of(a="xy")
-    stores[server("a")] = Flaky(stores[server("a")], [None, BlobNotFound(BlobID("x"))])
+    stores[server("a")] = Flaky(stores[server("a")], [None, None, BlobNotFound(BlobID("x"))])
     assert success_of(rows_of(Catalogue(stores))) == [("y", 1, 1)]
+
+
+class OldContract(Flaky):
+    """A member that knows no kinds when it lists, and gives them back with its blobs."""
+
+    async def enumerate(
+        self, prefix: str = "", after: str = "", limit: int = 1000, kind: Kind | None = None
+    ) -> Sequence[BlobID]:
+        if kind is not None:
+            raise Unsupported("it speaks the old contract")
+        return await super().enumerate(prefix, after, limit)
+
+
+@pytest.mark.parametrize("kind_of_member", [Flaky, OldContract])
+@pytest.mark.parametrize("page", [1, 2, 1000])
+def test_objects_are_listed_and_their_chunks_are_not(kind_of_member: type[Flaky], page: int) -> None:
+    """The size of an object in chunks is that of all its bytes, whatever its manifest has."""
+    store = memory_store()
+    for letter in "adgm":
+        put(store, letter.encode(), letter)
+    for letter in "bez":
+        put_chunked(store, letter.encode() * 5, letter, chunk_size=2)
+    stores: dict[Server, IBlobStore] = {server("a"): kind_of_member(store)}
+    sizes = {"a": 1, "b": 5, "d": 1, "e": 5, "g": 1, "m": 1, "z": 5}
+    assert success_of(rows_of(Catalogue(stores, page=page))) == [(name, 1, size) for name, size in sizes.items()]
+
+
+def test_an_object_whose_manifest_cannot_be_read_is_a_name_without_an_entry() -> None:
+    """There is something, and nobody knows how much."""
+    store = memory_store()
+    put(store, b"{}", "abc", kind=Kind.MANIFEST)
+    catalogue = Catalogue({server("a"): store})
+    assert success_of(rows_of(catalogue)) == [("abc", 1, None)]
+    assert isinstance(catalogue.failures[server("a")], BlobDamaged)

@@ -62,7 +62,7 @@ def test_an_api_server_is_there_for_everybody() -> None:
     assert settings.upload.url("/upload") == "http://0.0.0.0:9991/upload"
     assert settings.download.url("/fetch/:id") == "http://0.0.0.0:9992/fetch/:id"
     assert settings.upload.is_open
-    assert (settings.replicate_every, settings.hash_name, settings.max_upload) == (60.0, "sha1", 64 * MIB)
+    assert (settings.replicate_every, settings.hash_name, settings.max_object) == (60.0, "sha1", 64 * MIB)
     assert settings.cache_control is None
 
 
@@ -102,13 +102,13 @@ def test_options_of_an_api_server() -> None:
     settings = api(
         "--replicate-every=0.5",
         "--hash=sha256",
-        "--max-upload=1M",
+        "--max-object=1M",
         "--cache-control=no-store",
         "-upload-port",
         "1",
         "-verbose",
     )
-    assert (settings.replicate_every, settings.hash_name, settings.max_upload) == (0.5, "sha256", MIB)
+    assert (settings.replicate_every, settings.hash_name, settings.max_object) == (0.5, "sha256", MIB)
     assert settings.cache_control == b"no-store"
     assert settings.upload.url("/upload") == "http://0.0.0.0:1/upload"
     assert settings.verbose
@@ -186,8 +186,8 @@ def test_what_was_typed_is_kept() -> None:
         (["--replicate-every=x"], "--replicate-every: "),
         (["--replicate-every=-1"], "--replicate-every: "),
         (["--replicate-every=nan"], "--replicate-every: "),
-        (["--max-upload=65MiB"], "--max-upload: "),
-        (["--max-upload=0"], "--max-upload: "),
+        (["--max-object=65MiB"], "--max-object: "),
+        (["--max-object=0"], "--max-object: "),
         (["--role=api", "--blob-server=http://a", "--workers=0"], "--workers: '0' is no number of workers: 1 to 64"),
         (["--role=api", "--blob-server=http://a", "--workers=65"], "--workers: "),
         (["--role=api", "--blob-server=http://a", "--workers=+2"], "--workers: "),

@@ -11,8 +11,8 @@ cannot be called back, so the commit runs to its end and nobody but the client m
 unlinked when no thread is writing to it: a descriptor that is closed too early may be somebody else's a moment later.
 
 At most 64 KiB are kept in memory. More go to a file: a thread writes and hashes what has come, while more comes, and the
-producer is paused when `MOST_WAITING` bytes wait for the thread. So no body takes more memory than twice that, however fast it
-comes, and a slow one takes 64 KiB.
+producer is paused when `MOST_WAITING` bytes wait for the thread. So no body takes more memory than about twice that, however
+fast it comes, and a slow one takes 64 KiB.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ SMALL = 64 * 1024
 """Bytes of the largest blob that lives in the database, and of what a stage keeps in memory (the design, section 5)."""
 
 MOST_WAITING = 512 * 1024
-"""Bytes that wait while a thread writes, and then the producer is paused. To hand each 64 KiB to a thread and wait for it takes
-longer than to write them."""
+"""Bytes that may wait while a thread writes; then the producer is paused. To hand 64 KiB to a thread and to wait for it
+takes longer than to write them."""
 
 
 @frozen

@@ -124,10 +124,10 @@ class Arrival:
             self._begin()
         return await waiting
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, reason: Failure) -> None:
         """Take no more of the body, for this reason."""
         if not isinstance(self._ending, Failure):
-            self._let_go(Failure(error))
+            self._let_go(reason)
 
     def stop(self) -> None:
         """Let go of the body, and of the bytes that nobody has fetched."""
@@ -147,7 +147,7 @@ class Arrival:
             return
         self.size += len(data)
         if self.size > self._most:
-            self.fail(BlobTooLarge(f"The body has more than {self._most} bytes; no more are taken."))
+            self.fail(Failure(BlobTooLarge(f"The body has more than {self._most} bytes; no more are taken.")))
             return
         self._ahead = self._ahead[self._at :] + data if self._ahead else data
         self._at = 0
@@ -160,7 +160,7 @@ class Arrival:
         self._has_begun = True
         if self._length is not None:
             if self._length > self._most:
-                self.fail(BlobTooLarge(f"The body has {self._length} bytes; at most {self._most} are taken."))
+                self.fail(Failure(BlobTooLarge(f"The body has {self._length} bytes; at most {self._most} are taken.")))
                 return
             self._most = self._length
         self._part = self._new_part()

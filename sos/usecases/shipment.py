@@ -24,7 +24,7 @@ Those that a slow member still takes count, too, so one upload has three chunks 
 class Shipment:
     """Sends chunks, all to the groups of the first one's ID. Whoever makes one calls `cancel` in the end."""
 
-    def __init__(self, copies: Copies, failed: Callable[[BaseException], None]) -> None:
+    def __init__(self, copies: Copies, failed: Callable[[Failure], None]) -> None:
         """Make copies by `copies`; `failed` hears at once of the first chunk that nobody takes."""
         self.chunks: list[Chunk] = []
         """All that were sent, in their order."""
@@ -36,23 +36,22 @@ class Shipment:
         self._passed_over: set[str] = set()
         self._storing: set[Deferred[None]] = set()
         self._in_memory = 0
-        self._error: BaseException | None = None
+        self._error: Failure | None = None
         self._change: Deferred[None] | None = None
 
-    async def send(self, part: Part) -> None:
-        """Begin to send a part as the next chunk, once there is room for it in memory; its share is dropped in the end.
+    async def when_there_is_room(self) -> None:
+        """Wait until one more chunk may be in memory. Raises what became of an earlier one."""
+        await self._until(lambda: self._in_memory < MOST_IN_MEMORY)
 
-        Raises what became of an earlier chunk.
-        """
+    def send(self, part: Part) -> None:
+        """Begin to send a part as the next chunk; its share is dropped when nobody needs it any more."""
         chunk = Chunk(chunk_id(part.sha256), part.size)
+        self.chunks.append(chunk)
         self._in_memory += 1
         load = Load(part.source(), lambda: self._freed(part), self._guess.learn)
-        with load:
-            await self._until(lambda: self._in_memory <= MOST_IN_MEMORY)
-            self.chunks.append(chunk)
-            storing = Deferred.fromCoroutine(self._store(chunk, load))
-            self._storing.add(storing)
-            storing.addBoth(self._ended, storing)
+        storing = Deferred.fromCoroutine(self._store(chunk, load))
+        self._storing.add(storing)
+        storing.addBoth(self._ended, storing)
 
     async def when_stored(self) -> int:
         """Wait until all chunks are durable, and give the smallest number of copies. Raises what became of the others."""
@@ -85,13 +84,13 @@ class Shipment:
             self._change = Deferred()
             await self._change
         if self._error is not None:
-            raise self._error
+            self._error.raiseException()
 
     def _ended(self, result: Failure | None, storing: Deferred[None]) -> None:
         self._storing.discard(storing)
         if isinstance(result, Failure) and not result.check(CancelledError) and self._error is None:
-            self._error = result.value
-            self._failed(self._error)
+            self._error = result
+            self._failed(result)
         self._changed()
 
     def _freed(self, part: Part) -> None:

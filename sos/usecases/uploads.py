@@ -88,7 +88,8 @@ class Uploads:
         shipment = Shipment(self._copies, arrival.fail)
         try:
             while part is not None:
-                await shipment.send(part)
+                shipment.send(part)
+                await shipment.when_there_is_room()
                 part = await arrival.next_part()
             of_chunks = await shipment.when_stored()
         finally:

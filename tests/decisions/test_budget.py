@@ -113,13 +113,11 @@ def test_a_share_that_is_told_may_end_at_once_and_let_the_next_do_the_same() -> 
     assert len(ended) == 10_000
 
 
-steps = st.lists(st.tuples(st.integers(0, 19), st.integers(1, PIECE), st.sampled_from(["arrive", "drop", "open"])), max_size=300)
+step = st.tuples(st.integers(0, 19), st.integers(1, PIECE), st.sampled_from(["arrive", "drop", "open"]))
 
 
-@given(steps, st.lists(st.integers(1, LARGEST), min_size=1, max_size=20))
-def test_it_is_never_over_its_limit_and_everybody_ends(
-    schedule: list[tuple[int, int, str]], sizes: list[int]
-) -> None:
+@given(st.lists(step, max_size=300), st.lists(st.integers(1, LARGEST), min_size=1, max_size=20))
+def test_it_is_never_over_its_limit_and_everybody_ends(schedule: list[tuple[int, int, str]], sizes: list[int]) -> None:
     """Bytes come and clients leave in any order; then whoever may grow does, is sent and dropped, until nobody is left."""
     budget = Budget(LIMIT, PIECE)
     buffers: list[Buffer] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from sos.decisions.guess import LONGEST_SILENCE, Guess
 
@@ -27,7 +28,7 @@ def test_a_new_object_is_asked_for_rarely() -> None:
     """Never more than one round trip for so many chunks, once that is clear."""
     asked = asked_for(100, lambda number: False)
     assert asked[:5] == [0, 2, 5, 10, 19]
-    assert all(later - earlier == LONGEST_SILENCE + 1 for earlier, later in zip(asked[4:], asked[5:], strict=False))
+    assert all(later - earlier == LONGEST_SILENCE + 1 for earlier, later in pairwise(asked[4:]))
 
 
 def test_an_upload_that_was_broken_off_goes_on_where_it_was() -> None:

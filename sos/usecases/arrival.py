@@ -71,8 +71,14 @@ class Part:
             self._pieces.append(piece)
         self.share.grow(len(piece))
 
+    def drop(self) -> None:
+        """Let go of its bytes, whoever may still know it."""
+        self._pieces.clear()
+        self._crumbs.clear()
+        self.share.drop()
+
     def source(self) -> BytesSource:
-        """Give its bytes, to be sent as often as needed. It takes no more of them."""
+        """Give its bytes, to be sent as often as needed until it is dropped. It takes no more of them."""
         self._keep_crumbs()
         self.share.seal()
         return BytesSource(self._pieces)
@@ -85,7 +91,7 @@ class Part:
 
 @implementer(IConsumer)
 class Arrival:
-    """Takes one body. Whoever fetches its parts calls `stop` in the end, however that came, and drops each part's share."""
+    """Takes one body. Whoever fetches its parts calls `stop` in the end, however that came, and drops each part."""
 
     def __init__(self, body: IBodyProducer, most: int, part_size: int, budget: Budget, digest: Digest) -> None:
         """Wait to be asked for the first part; take `most` bytes at most, and hash all of them into `digest`."""
@@ -184,7 +190,7 @@ class Arrival:
         waiting, self._waiting = self._waiting, None
         self._ahead = b""
         if part is not None:
-            part.share.drop()
+            part.drop()
         if was_flowing:
             self._body.stopProducing()
         if waiting is not None and isinstance(ending, Failure):

@@ -44,7 +44,7 @@ class Shipment:
         await self._until(lambda: self._in_memory < MOST_IN_MEMORY)
 
     def send(self, part: Part) -> None:
-        """Begin to send a part as the next chunk; its share is dropped when nobody needs it any more."""
+        """Begin to send a part as the next chunk; it is dropped when nobody needs it any more."""
         chunk = Chunk(chunk_id(part.sha256), part.size)
         self.chunks.append(chunk)
         self._in_memory += 1
@@ -95,7 +95,7 @@ class Shipment:
 
     def _freed(self, part: Part) -> None:
         self._in_memory -= 1
-        part.share.drop()
+        part.drop()
         self._changed()
 
     def _changed(self) -> None:

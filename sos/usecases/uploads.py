@@ -73,7 +73,7 @@ class Uploads:
 
     async def _store_blob(self, object_id: BlobID, part: Part, metadata: Metadata, expires: int | None) -> int:
         entry = Entry(id=object_id, size=part.size, sha256=part.sha256, metadata=metadata, expires=expires)
-        with Load(part.source(), part.share.drop) as load:
+        with Load(part.source(), part.drop) as load:
             deliver = load.send if part.size <= ALWAYS_SENT else load.renew_or_send
             tally = await self._copies.deliver(entry, deliver, self._copies.groups_for(object_id))
         return tally.copies

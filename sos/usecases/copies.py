@@ -60,9 +60,7 @@ class Copies:
 
         return await self.deliver(entry, send, self.groups_for(entry.id), has_home=has_home)
 
-    async def deliver(
-        self, entry: Entry, deliver: Deliver, groups: Iterable[Group], *, has_home: bool = True
-    ) -> CopyTally:
+    async def deliver(self, entry: Entry, deliver: Deliver, groups: Iterable[Group], *, has_home: bool = True) -> CopyTally:
         """Bring an entry to the first of some groups that takes enough copies, as `store` does. Raises what that raises."""
         await self._cluster.greeted()  # so that what is written is newer than all that any member in reach has seen
         tallies: list[CopyTally] = []

@@ -12,7 +12,9 @@ from sos.options import Options, WorkerOptions
 from sos.settings import AllSettings, ApiSettings, BlobSettings
 from sos.store.room import Reserve
 
+KIB = 2**10
 MIB = 2**20
+TIB = 2**40
 
 
 def parsed(*arguments: str) -> Options:

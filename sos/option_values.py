@@ -12,8 +12,9 @@ from OpenSSL.SSL import Error as TLSError
 from twisted.internet.endpoints import serverFromString
 from twisted.python import usage
 
+from sos.decisions.manifest import LARGEST_CHUNK
 from sos.decisions.sizes import size_of, size_text
-from sos.settings import LEAST_MEMORY, MOST_UPLOAD, MOST_WORKERS
+from sos.settings import LEAST_MEMORY, MOST_WORKERS, SMALLEST_CHUNK
 from sos.store.room import Reserve
 from sos.words.errors import BadInput, SOSError
 
@@ -91,13 +92,19 @@ def worker_count_of(text: str) -> int:
     return int(text)
 
 
-def upload_size_of(text: str) -> int:
-    """Read the size of the largest upload, which is held in memory."""
+def object_size_of(text: str) -> int:
+    """Read the size of the largest object: more than none at all."""
     size = size_of(text)
-    if not 0 < size <= MOST_UPLOAD:
-        raise BadInput(
-            f"An upload is held in memory, so at most {MOST_UPLOAD} bytes (64 MiB) and at least 1 can be allowed."
-        )
+    if not size:
+        raise BadInput("An object of 0 bytes is one, too; at least 1 byte has to be allowed.")
+    return size
+
+
+def chunk_size_of(text: str) -> int:
+    """Read the size of a chunk."""
+    size = size_of(text)
+    if not SMALLEST_CHUNK <= size <= LARGEST_CHUNK:
+        raise BadInput("A chunk has 64KiB to 64MiB.")
     return size
 
 

@@ -19,9 +19,11 @@ from sos.config_files import PERSONAL_FILE, SYSTEM_FILE, read_default, read_name
 from sos.decisions.arguments import with_two_dashes
 from sos.decisions.config import server_list
 from sos.decisions.printouts import server_table
+from sos.decisions.sizes import size_of, size_text
 from sos.decisions.topology import Server, Topology
 from sos.option_values import (
     can_be_shared,
+    chunk_size_of,
     coerced,
     count_of,
     endpoint_of,
@@ -29,24 +31,27 @@ from sos.option_values import (
     header_value_of,
     host_of,
     memory_of,
+    object_size_of,
     one_of,
     parameter,
     path_of,
     port_of,
     reserve_of,
     seconds_of,
-    upload_size_of,
     worker_count_of,
 )
 from sos.settings import (
     BLOB_PORT,
+    CHUNK_SIZE,
+    CHUNKS_IN_MEMORY,
     DEFAULT_ROUND,
     DOWNLOAD_MEMORY,
     DOWNLOAD_PORT,
     EVERYWHERE,
     LOOPBACK,
-    MOST_UPLOAD,
+    MOST_OBJECT,
     TOMBSTONE_AGE,
+    UPLOAD_MEMORY,
     UPLOAD_PORT,
     AllSettings,
     ApiSettings,
@@ -69,9 +74,9 @@ _BLOB = frozenset({"host", "port", "listen", "adopt"})
 _MEMBERS = frozenset({"blob-server", "config", "dump"})
 _KEY = frozenset({"cluster-key-file"})
 _PORTS = frozenset({"api-host", "upload-port", "download-port", "upload-listen", "download-listen"})
-_API = (
-    _PORTS | {"replicate-every", "hash", "max-upload", "cache-control", "min-copies", "allow-delete"} | {"download-memory"}
-)
+_UPLOADS = frozenset({"hash", "max-object", "chunk-size", "upload-memory", "min-copies", "allow-delete"})
+_DOWNLOADS = frozenset({"cache-control", "download-memory"})
+_API = _PORTS | _UPLOADS | _DOWNLOADS | {"replicate-every"}
 _OF_ROLE = {
     "blob": _COMMON | _STORE | _BLOB | _KEY,
     "api": _COMMON | _MEMBERS | _API | _KEY | {"workers"},
@@ -195,7 +200,9 @@ class Options(MemberOptions):
         parameter("min-copies", "Durable copies that acknowledge an upload (2 in groups of 3 or more, else 1).", count_of),
         parameter("replicate-every", f"Seconds between rounds of replication ({DEFAULT_ROUND:.0f}); 0: none.", seconds_of),
         parameter("hash", "The digest that names objects, sha1 or sha256 (sha1); the same for all apis.", one_of(HASHES)),
-        parameter("max-upload", "The size of the largest upload (64MiB, which is also the most).", upload_size_of),
+        parameter("max-object", "The size of the largest object that is taken (1TiB).", object_size_of),
+        parameter("chunk-size", "Larger objects are cut into chunks of this size (4MiB; 64KiB to 64MiB).", chunk_size_of),
+        parameter("upload-memory", "Memory of uploads under way, of each process (256MiB); beyond it they wait.", size_of),
         parameter("workers", "Processes of the api that share its ports (1); one a core is plenty.", worker_count_of),
         parameter("download-memory", "Memory for what is verified on its way to clients (128MiB a process).", memory_of),
         parameter("cache-control", "The Cache-Control of downloads (they keep for a year).", header_value_of),
@@ -274,7 +281,9 @@ class Options(MemberOptions):
             topology=topology,
             replicate_every=self.value("replicate-every", DEFAULT_ROUND),
             hash_name=self.value("hash", "sha1"),
-            max_upload=self.value("max-upload", MOST_UPLOAD),
+            max_object=self.value("max-object", MOST_OBJECT),
+            chunk_size=self.value("chunk-size", CHUNK_SIZE),
+            upload_memory=self._upload_memory(),
             download_memory=self.value("download-memory", DOWNLOAD_MEMORY),
             cache_control=self["cache-control"],
             min_copies=self._min_copies(topology),
@@ -297,6 +306,14 @@ class Options(MemberOptions):
             if copies is not None and copies > len(group.members):
                 raise BadConfig(f"--min-copies: group {group.name} has {len(group.members)} members, which is too few.")
         return copies
+
+    def _upload_memory(self) -> int:
+        """Give the memory of uploads. Raises `BadConfig` where it has no room for the chunks of a few."""
+        memory = self.value("upload-memory", UPLOAD_MEMORY)
+        least = CHUNKS_IN_MEMORY * self.value("chunk-size", CHUNK_SIZE)
+        if memory < least:
+            raise BadConfig(f"--upload-memory: {CHUNKS_IN_MEMORY} chunks have to fit into it, which are {size_text(least)}.")
+        return memory
 
     def _store_paths(self) -> tuple[Path, ...]:
         paths: tuple[Path, ...] = tuple(self["store"]) or (Path("data"),)

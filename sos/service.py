@@ -41,6 +41,7 @@ from sos.services.worker_program import WorkerProgram
 from sos.services.workers import Workers
 from sos.settings import (
     DOWNLOAD_DESCRIPTOR,
+    MOST_OBJECT,
     UPLOAD_DESCRIPTOR,
     AllSettings,
     ApiSettings,
@@ -64,9 +65,6 @@ from sos.web.upload import upload_root
 from sos.words.errors import SOSError
 from sos.words.interfaces import IBlobStore, IRoundReporter
 from sos.words.versions import HybridClock
-
-MOST_OBJECT = 1 << 40
-"""Bytes of one blob: 1 TiB (design, section 2)."""
 
 DIGESTING = 2
 """Threads of an api that hash what is downloaded: with one, a large chunk would keep all others waiting."""
@@ -178,8 +176,14 @@ def _api(settings: ApiSettings, cluster: Cluster, reactor: Any) -> Iterable[ISer
         yield RoundTimer("read-repair", REPAIR_EVERY, read_repair.round, reactor)
     copies = Copies(cluster, reactor, settings.min_copies)
     deletes = Deletes(cluster, copies.needed_in, reactor) if settings.allow_delete else None
-    uploads = Uploads(copies, lambda: hashlib.new(settings.hash_name), settings.max_upload)
-    yield _port("uploads", settings.upload, upload_root(uploads, time.time, deletes), settings.max_upload, reactor)
+    uploads = Uploads(
+        copies,
+        lambda: hashlib.new(settings.hash_name),
+        settings.max_object,
+        settings.chunk_size,
+        settings.upload_memory,
+    )
+    yield _port("uploads", settings.upload, upload_root(uploads, time.time, deletes), settings.max_object, reactor)
     usual = CACHE_CONTROL_WITH_DELETES if settings.allow_delete else CACHE_CONTROL
     cache_control = usual if settings.cache_control is None else settings.cache_control
     keep_freed_memory()
@@ -188,7 +192,7 @@ def _api(settings: ApiSettings, cluster: Cluster, reactor: Any) -> Iterable[ISer
     missed = read_repair.look_into if settings.replicate_every else tell_nobody
     downloads = Downloads(cluster, copies.needed_in, reactor, missed, digesting, settings.download_memory)
     root = download_root(downloads, time.time, cache_control)
-    yield _port("downloads", settings.download, root, settings.max_upload, reactor)
+    yield _port("downloads", settings.download, root, settings.max_object, reactor)
 
 
 def _disk(path: Path, settings: StoreSettings, reactor: Any, adopt: str | None = None) -> DiskService:

@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import evolve, field, frozen
 from twisted.internet.endpoints import quoteStringArgument
 
-from sos.decisions.sizes import MIB
+from sos.decisions.sizes import KIB, MIB, TIB
 from sos.decisions.topology import Server, Topology
 from sos.store.room import Reserve
 
@@ -28,8 +28,18 @@ DEFAULT_ROUND = 60.0
 TOMBSTONE_AGE = 7 * 86_400.0
 """Seconds: a member that was away for longer than a week is set apart (design, section 6)."""
 
-MOST_UPLOAD = 64 * MIB
-"""Bytes of one upload: it is held in memory until its digest, and so its home, is known."""
+MOST_OBJECT = TIB
+"""Bytes of one object unless told (design, section 2)."""
+
+CHUNK_SIZE = 4 * MIB
+UPLOAD_MEMORY = 256 * MIB
+"""Bytes of a chunk, and of all uploads of a process that are in memory, unless told (design, section 7)."""
+
+SMALLEST_CHUNK = 64 * KIB
+"""Bytes of the smallest chunk that may be asked for: what is smaller lives in a database, and is better whole."""
+
+CHUNKS_IN_MEMORY = 4
+"""Chunks that the memory of uploads has room for at least: two are always there for the oldest uploads."""
 
 DOWNLOAD_MEMORY = 128 * MIB
 """Bytes that a process holds for clients that download (design, section 7)."""
@@ -136,9 +146,12 @@ class ApiSettings:
     """Seconds between rounds of replication, 0 for none."""
     hash_name: str = "sha1"
     """The digest that makes an ID, by its name in `hashlib`."""
-    max_upload: int = MOST_UPLOAD
+    max_object: int = MOST_OBJECT
+    chunk_size: int = CHUNK_SIZE
+    upload_memory: int = UPLOAD_MEMORY
+    """Bytes of uploads in memory, at most, of each process."""
     download_memory: int = DOWNLOAD_MEMORY
-    """Bytes that are held for clients that download."""
+    """Bytes that are held for clients that download, at most, of each process."""
     cache_control: bytes | None = None
     """The value of every download's ``Cache-Control``, None for the usual one."""
     min_copies: int | None = None

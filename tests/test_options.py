@@ -12,7 +12,9 @@ from sos.options import Options, WorkerOptions
 from sos.settings import AllSettings, ApiSettings, BlobSettings
 from sos.store.room import Reserve
 
+KIB = 2**10
 MIB = 2**20
+TIB = 2**40
 
 
 def parsed(*arguments: str) -> Options:
@@ -62,7 +64,8 @@ def test_an_api_server_is_there_for_everybody() -> None:
     assert settings.upload.url("/upload") == "http://0.0.0.0:9991/upload"
     assert settings.download.url("/fetch/:id") == "http://0.0.0.0:9992/fetch/:id"
     assert settings.upload.is_open
-    assert (settings.replicate_every, settings.hash_name, settings.max_upload) == (60.0, "sha1", 64 * MIB)
+    assert (settings.replicate_every, settings.hash_name, settings.max_object) == (60.0, "sha1", TIB)
+    assert (settings.chunk_size, settings.upload_memory) == (4 * MIB, 256 * MIB)
     assert settings.download_memory == 128 * MIB
     assert settings.cache_control is None
 
@@ -103,14 +106,17 @@ def test_options_of_an_api_server() -> None:
     settings = api(
         "--replicate-every=0.5",
         "--hash=sha256",
-        "--max-upload=1M",
+        "--max-object=1M",
+        "--chunk-size=64KiB",
+        "--upload-memory=256KiB",
         "--download-memory=1GiB",
         "--cache-control=no-store",
         "-upload-port",
         "1",
         "-verbose",
     )
-    assert (settings.replicate_every, settings.hash_name, settings.max_upload) == (0.5, "sha256", MIB)
+    assert (settings.replicate_every, settings.hash_name, settings.max_object) == (0.5, "sha256", MIB)
+    assert (settings.chunk_size, settings.upload_memory) == (64 * KIB, 256 * KIB)
     assert settings.download_memory == 1024 * MIB
     assert settings.cache_control == b"no-store"
     assert settings.upload.url("/upload") == "http://0.0.0.0:1/upload"
@@ -189,9 +195,12 @@ def test_what_was_typed_is_kept() -> None:
         (["--replicate-every=x"], "--replicate-every: "),
         (["--replicate-every=-1"], "--replicate-every: "),
         (["--replicate-every=nan"], "--replicate-every: "),
-        (["--max-upload=65MiB"], "--max-upload: "),
-        (["--max-upload=0"], "--max-upload: "),
         (["--download-memory=15MiB"], "--download-memory: "),
+        (["--max-object=0"], "--max-object: "),
+        (["--chunk-size=65535"], "--chunk-size: A chunk has 64KiB to 64MiB."),
+        (["--chunk-size=65MiB"], "--chunk-size: "),
+        (["--upload-memory=1MiB"], "--upload-memory: 4 chunks have to fit into it, which are 16 MiB."),
+        (["--upload-memory=256MiB", "--chunk-size=64MiB", "--max-object=x"], "--max-object: "),
         (["--role=api", "--blob-server=http://a", "--workers=0"], "--workers: '0' is no number of workers: 1 to 64"),
         (["--role=api", "--blob-server=http://a", "--workers=65"], "--workers: "),
         (["--role=api", "--blob-server=http://a", "--workers=+2"], "--workers: "),

@@ -95,10 +95,10 @@ class PushedBody:
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
         """Push all pieces; the Deferred fires when the last was written."""
+        done: Deferred[None] = Deferred(lambda _: self.stopProducing())
         if not self._is_stopped:
             self._consumer = consumer
-        done: Deferred[None] = Deferred(lambda _: self.stopProducing())
-        self._done = done
+            self._done = done
         self._push()
         return done
 
@@ -122,6 +122,7 @@ class PushedBody:
 
     def _stop(self) -> None:
         self._consumer = _NOBODY
+        self._done = None  # it knows us: the pieces would stay in memory until the collector of cycles comes by
         self.close()
 
     def _push(self) -> None:

@@ -10,8 +10,9 @@ A client that leaves discards only what is being received. Once the bytes are al
 cannot be called back, so the commit runs to its end and nobody but the client misses the answer. A file is only closed and
 unlinked when no thread is writing to it: a descriptor that is closed too early may be somebody else's a moment later.
 
-At most 64 KiB are kept in memory. More go to a file, 64 KiB at a time, and while a thread writes and hashes those the
-producer is paused, so that no body takes more memory than that, however fast it comes.
+At most 64 KiB are kept in memory. More go to a file: a thread writes and hashes what has come, while more comes, and the
+producer is paused when `MOST_WAITING` bytes wait for the thread. So no body takes more memory than about twice that, however
+fast it comes, and a slow one takes 64 KiB.
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ from sos.words.interfaces import InThread
 
 SMALL = 64 * 1024
 """Bytes of the largest blob that lives in the database, and of what a stage keeps in memory (the design, section 5)."""
+
+MOST_WAITING = 512 * 1024
+"""Bytes that may wait while a thread writes; then the producer is paused. To hand 64 KiB to a thread and to wait for it
+takes longer than to write them."""
 
 
 @frozen
@@ -153,6 +158,7 @@ class Stage:
         self._size = 0
         self._file: StagedFile | None = None
         self._is_writing = False
+        self._is_paused = False
         self._error: Exception | None = None
         self._when_written: Deferred[None] | None = None
 
@@ -237,8 +243,11 @@ class Stage:
             check_limit(self._size, self._limit)
         except Exception as error:
             self.fail(error)
-        else:
-            self._write_if_due()
+            return
+        self._write_if_due()
+        if self._waiting >= MOST_WAITING and self._producer is not None:
+            self._is_paused = True
+            self._producer.pauseProducing()
 
     # Writing
 
@@ -247,8 +256,6 @@ class Stage:
         is_due = self._waiting > SMALL and not self._is_writing
         if is_due:
             self._is_writing = True
-            if self._producer is not None:
-                self._producer.pauseProducing()
             Deferred.fromCoroutine(self._write_out(self._taken()))
         return is_due
 
@@ -273,13 +280,15 @@ class Stage:
         self._go_on()
 
     def _go_on(self) -> None:
-        if self.state is State.RECEIVING and self._error is None and self._write_if_due():
-            return  # more came, from a producer that did not heed the pause at once
+        is_due = self.state is State.RECEIVING and self._error is None and self._write_if_due()
+        if self._is_paused and self._producer is not None and self._error is None:
+            self._is_paused = False
+            self._producer.resumeProducing()
+        if is_due or self._is_writing:
+            return
         when_written, self._when_written = self._when_written, None
         if when_written is not None:
             when_written.callback(None)
-        elif self._producer is not None and self._error is None:
-            self._producer.resumeProducing()
 
     def _written(self) -> Deferred[None]:
         """Fire when no thread writes."""

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
 from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from sos.decisions.tally import CopyTally, usual_min_copies
 from sos.decisions.topology import Group, Server
-from sos.usecases.cluster import Cluster
+from sos.usecases.cluster import GREETING, Cluster
+from sos.usecases.concurrently import concurrently
 from sos.usecases.group_write import GroupWrite
-from sos.words.blob import Entry
-from sos.words.errors import NotEnoughCopies, StoreFull
-from sos.words.interfaces import IBodySource, Received
+from sos.usecases.patience import within
+from sos.words.blob import BlobID, Entry, Kind, Metadata
+from sos.words.errors import BlobConflict, NotEnoughCopies, SOSError, StoreFull, Unsupported
+from sos.words.interfaces import IBlobStore, IBodySource, IDigested, Received
 
 MOST_CLOCK_MOVES = 3
 """How often a writer moves its clock past a newer entry and sends again to all (design, section 5)."""
+
+Deliver = Callable[[IBlobStore, Entry], Awaitable[Received]]
+"""Brings an entry to the store of one member, with its bytes or without. Raises what a store refuses it with."""
 
 
 class Copies:
@@ -34,6 +41,10 @@ class Copies:
         """Give the copies that an acknowledgement needs in a group."""
         return usual_min_copies(group) if self._min_copies is None else self._min_copies
 
+    def groups_for(self, blob_id: BlobID) -> Sequence[Group]:
+        """Give the groups in the order in which they are tried for an ID."""
+        return list(self._cluster.groups_for(blob_id))
+
     async def store(self, entry: Entry, source: IBodySource, *, has_home: bool = True) -> CopyTally:
         """Write an entry under a version of its own, and give the tally of the group that took it.
 
@@ -43,10 +54,18 @@ class Copies:
         Raises `BlobConflict` where a member holds other bytes under the ID, `StoreFull` where every group is full, and
         `NotEnoughCopies` where none can promise enough copies now.
         """
+
+        async def send(store: IBlobStore, versioned: Entry) -> Received:
+            return await store.receive(versioned, source.body())
+
+        return await self.deliver(entry, send, self.groups_for(entry.id), has_home=has_home)
+
+    async def deliver(self, entry: Entry, deliver: Deliver, groups: Iterable[Group], *, has_home: bool = True) -> CopyTally:
+        """Bring an entry to the first of some groups that takes enough copies, as `store` does. Raises what that raises."""
         await self._cluster.greeted()  # so that what is written is newer than all that any member in reach has seen
         tallies: list[CopyTally] = []
-        for group in self._cluster.groups_for(entry.id):
-            tally = await self._write(group, evolve(entry, is_stray=has_home and bool(tallies)), source)
+        for group in groups:
+            tally = await self._write(group, evolve(entry, is_stray=has_home and bool(tallies)), deliver)
             if tally.other_bytes is not None:
                 raise tally.other_bytes
             if tally.is_met:
@@ -55,14 +74,34 @@ class Copies:
             tallies.append(tally)
         raise _refusal(tallies)
 
-    async def _write(self, group: Group, entry: Entry, source: IBodySource) -> CopyTally:
+    async def renew_blob(self, blob_id: BlobID, size: int, metadata: Metadata, expires: int | None) -> CopyTally | None:
+        """Renew what members of the home group hold under an ID as one blob of this size; None where too few of them do."""
+        home = self.groups_for(blob_id)[0]
+        held = await concurrently(self._stat(server, blob_id) for server in home.members)
+        sound = [entry for entry in held if entry is not None and (entry.kind, entry.size) == (Kind.BLOB, size)]
+        if not sound or sound[0].sha256 is None:
+            return None
+        try:
+            return await self.deliver(evolve(sound[0], metadata=metadata, expires=expires, is_stray=False), _renew, [home])
+        except (BlobConflict, NotEnoughCopies, StoreFull):
+            return None
+
+    async def _stat(self, server: Server, blob_id: BlobID) -> Entry | None:
+        if self._cluster.is_resting(server):
+            return None
+        try:
+            return await within(GREETING, self._clock, server, _stat(self._cluster.store_of(server), blob_id))
+        except SOSError:
+            return None
+
+    async def _write(self, group: Group, entry: Entry, deliver: Deliver) -> CopyTally:
         """Write to a group; where a member holds something newer, move the clock past that and send again to all."""
         needed = self.needed_in(group)
         for _ in range(MOST_CLOCK_MOVES):
             versioned = evolve(entry, version=self._versions.tick())
 
             async def write(server: Server, versioned: Entry = versioned) -> Received:
-                return await self._cluster.store_of(server).receive(versioned, source.body())
+                return await deliver(self._cluster.store_of(server), versioned)
 
             writers = self._cluster.writers_of(group, needed)
             doubtful = frozenset(filter(self._cluster.is_resting, writers))
@@ -72,6 +111,17 @@ class Copies:
             if newest is None or tally.other_bytes is not None or not self._cluster.follows(newest):
                 return tally
         raise NotEnoughCopies(f"A blob server kept finding newer versions of {entry.id}; upload it again.")
+
+
+async def _stat(store: IBlobStore, blob_id: BlobID) -> Entry:
+    return await store.stat(blob_id)
+
+
+async def _renew(store: IBlobStore, entry: Entry) -> Received:
+    digested = IDigested(store, None)
+    if digested is None:
+        raise Unsupported("A server of the old contract has nothing to renew.")
+    return await digested.renew(entry)
 
 
 def _refusal(tallies: list[CopyTally]) -> StoreFull | NotEnoughCopies:

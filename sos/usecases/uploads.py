@@ -1,32 +1,33 @@
-"""Uploads: hash an object as it arrives, then store it under the digest of its bytes."""
+"""Uploads: hash an object as it arrives, cut it into chunks if it is large, and store it under the digest of its bytes."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from typing import Protocol
+from hashlib import sha256
 
 from attrs import frozen
 from twisted.web.iweb import IBodyProducer
 
-from sos.http.bodies import BytesSource, take_pieces
+from sos.decisions.budget import Budget
+from sos.decisions.manifest import MOST_CHUNKS, Manifest, manifest_json
+from sos.decisions.sizes import KIB, MIB
+from sos.http.bodies import PIECE, BytesSource
+from sos.usecases.arrival import Arrival, Digest, Part
 from sos.usecases.copies import Copies
-from sos.words.blob import BlobID, Entry, Metadata
+from sos.usecases.load import Load
+from sos.usecases.shipment import Shipment
+from sos.words.blob import BlobID, Entry, Kind, Metadata
 
+LARGEST_PIECE = 512 * KIB
+"""Bytes that a buffer grows by at once; what a connection brings is cut where it is more, and that it seldom is."""
 
-class Digest(Protocol):
-    """What hashlib makes."""
-
-    def update(self, data: bytes, /) -> None:
-        """Take more bytes."""
-
-    def hexdigest(self) -> str:
-        """Give the digest of all bytes so far, in lower-case hex digits."""
+ALWAYS_SENT = PIECE
+"""Bytes up to which a blob is sent without asking whether it is there: to ask costs as much."""
 
 
 @frozen
 class Uploaded:
-    """An object that is stored: its ID, its length in bytes, and the number of members that hold it durably now."""
+    """An object that is stored: its ID, its length in bytes, and the number of members that hold all of it durably now."""
 
     id: BlobID
     size: int
@@ -36,41 +37,83 @@ class Uploaded:
 class Uploads:
     """Names objects by their bytes, and stores them."""
 
-    def __init__(self, copies: Copies, digest: Callable[[], Digest], most: int) -> None:
-        """Name objects by `digest`, and take at most `most` bytes each."""
+    def __init__(
+        self,
+        copies: Copies,
+        digest: Callable[[], Digest],
+        most: int,
+        chunk_size: int = 4 * MIB,
+        memory: int = 256 * MIB,
+    ) -> None:
+        """Name objects by `digest`, take `most` bytes each, and keep `memory` bytes of all at most: four chunks or more."""
         self._copies = copies
         self._digest = digest
-        self._most = most
+        self._most = min(most, MOST_CHUNKS * chunk_size)
+        self._chunk_size = chunk_size
+        self.budget = Budget(memory, min(LARGEST_PIECE, memory // 8))
 
     async def upload(self, body: IBodyProducer, metadata: Metadata, expires: int | None = None) -> Uploaded:
         """Take an object to its end and store it; `expires` is the unix time at which it is gone by itself.
 
-        Raises `BlobTooLarge`, what the body fails with, and what `Copies.store` raises.
+        Raises `BlobTooLarge`, what the body fails with, and what `Copies.store` raises. Then there may be chunks of it,
+        but nothing that names them.
         """
-        arrival = _Arrival(self._digest())
-        await take_pieces(body, self._most, arrival.take)
-        source = BytesSource(arrival.pieces)
+        digest = self._digest()
+        arrival = Arrival(body, self._most, self._chunk_size, self.budget, digest)
+        try:
+            first = await arrival.next_part()
+            assert first is not None, "the first part is there even where it is empty"
+            if arrival.is_complete:
+                copies = await self._store_blob(BlobID(digest.hexdigest()), first, metadata, expires)
+            else:
+                copies = await self._store_chunks(arrival, first, digest, metadata, expires)
+        finally:
+            arrival.stop()
+        return Uploaded(BlobID(digest.hexdigest()), arrival.size, copies)
+
+    async def _store_blob(self, object_id: BlobID, part: Part, metadata: Metadata, expires: int | None) -> int:
+        entry = Entry(id=object_id, size=part.size, sha256=part.sha256, metadata=metadata, expires=expires)
+        with Load(part.source(), part.drop) as load:
+            deliver = load.send if part.size <= ALWAYS_SENT else load.renew_or_send
+            tally = await self._copies.deliver(entry, deliver, self._copies.groups_for(object_id))
+        return tally.copies
+
+    async def _store_chunks(
+        self, arrival: Arrival, part: Part | None, digest: Digest, metadata: Metadata, expires: int | None
+    ) -> int:
+        """Send each part as a chunk, and the manifest when all are durable; give the smallest number of copies.
+
+        An object that is there as one blob stays so, and is renewed.
+        """
+        shipment = Shipment(self._copies, arrival.fail)
+        try:
+            while part is not None:
+                shipment.send(part)
+                await shipment.when_there_is_room()
+                part = await arrival.next_part()
+            of_chunks = await shipment.when_stored()
+        finally:
+            shipment.cancel()
+        manifest = Manifest(BlobID(digest.hexdigest()), tuple(shipment.chunks))
+        as_blob = await self._copies.renew_blob(manifest.object_id, manifest.size, metadata, expires)
+        if as_blob is not None:  # then the chunks were stored in vain
+            return as_blob.copies
+        return min(of_chunks, await self._store_manifest(manifest, metadata, expires))
+
+    async def _store_manifest(self, manifest: Manifest, metadata: Metadata, expires: int | None) -> int:
+        """Write down which chunks the object has, and give the number of copies.
+
+        What was cut in another way is replaced, for nobody has looked at its chunks, and these are known to be there.
+        """
+        payload = manifest_json(manifest)
         entry = Entry(
-            id=BlobID(arrival.digest.hexdigest()),
-            size=source.size,
-            sha256=arrival.sha256.digest(),
+            id=manifest.object_id,
+            kind=Kind.MANIFEST,
+            size=len(payload),
+            sha256=sha256(payload).digest(),
             metadata=metadata,
             expires=expires,
         )
-        tally = await self._copies.store(entry, source)
-        return Uploaded(entry.id, source.size, tally.copies)
-
-
-class _Arrival:
-    """Keeps the pieces of an upload, and hashes them as they come."""
-
-    def __init__(self, digest: Digest) -> None:
-        self.digest = digest
-        self.sha256 = hashlib.sha256()
-        self.pieces: list[bytes] = []
-
-    def take(self, piece: bytes) -> None:
-        """Take the next piece."""
-        self.pieces.append(piece)
-        self.digest.update(piece)
-        self.sha256.update(piece)
+        with Load(BytesSource([payload[at : at + PIECE] for at in range(0, len(payload), PIECE)])) as load:
+            tally = await self._copies.deliver(entry, load.renew_or_send, self._copies.groups_for(entry.id))
+        return tally.copies

@@ -43,6 +43,7 @@ STEP = 0.05
 """Seconds that the clock moves at a time: what is set off by one deadline sets its own from there."""
 
 MOST_UPLOAD = 64 * 1024 * 1024
+"""Bytes of an upload, and of a chunk: what is large here is one blob, of which much is under way when something happens."""
 LONGEST_WAIT = 300.0
 """Seconds on the clock after which an answer that has not come fails its test."""
 
@@ -94,7 +95,7 @@ class Api:
         )
         copies = Copies(self.cluster, town.clock, min_copies)
         deletes = Deletes(self.cluster, copies.needed_in, town.clock)
-        uploads = upload_root(Uploads(copies, hashlib.sha1, MOST_UPLOAD), town.wall, deletes)
+        uploads = upload_root(Uploads(copies, hashlib.sha1, MOST_UPLOAD, MOST_UPLOAD), town.wall, deletes)
         self._clock = town.clock
         self._read_repair = ReadRepair(self.cluster, town.clock.seconds)
         downloads = Downloads(self.cluster, copies.needed_in, town.clock, self._read_repair.look_into)

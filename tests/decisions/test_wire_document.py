@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
 
 from sos.decisions import wire
 from sos.decisions.buckets import BUCKETS, EMPTY, bucket_of, changed, entry_digest, part_digests, root_digest
+from sos.decisions.manifest import Chunk, Manifest, chunk_id, manifest_json, manifest_of
 from sos.decisions.sync_wire import entry_of, entry_shape, summary_of
 from sos.words.blob import BlobID, Entry, Version
 from tests.decisions.test_buckets import HELLO
@@ -49,11 +51,23 @@ def test_the_test_vector_is_right() -> None:
 
 def test_the_examples_are_what_is_sent_and_read() -> None:
     """Two entries, and what a store says of itself."""
-    live, gone, summary = shapes()
+    live, gone, _, summary = shapes()
     assert (entry_of(live), entry_of(gone)) == (HELLO, GONE)
     assert (entry_shape(HELLO), entry_shape(GONE)) == (live, gone)
     read = summary_of(json.dumps(summary).encode())
     assert (read.root.hex(), read.group) == (value_of("root"), "default")
+
+
+def test_the_manifest_of_the_example_is_what_is_written_and_read() -> None:
+    """Byte for byte, with the digest that the document gives."""
+    _, _, shape, _ = shapes()
+    payload = b"hello world"
+    chunks = tuple(Chunk(chunk_id(hashlib.sha256(piece).digest()), len(piece)) for piece in (payload[:6], payload[6:]))
+    manifest = Manifest(BlobID(hashlib.sha1(payload).hexdigest()), chunks)
+    written = manifest_json(manifest)
+    assert json.loads(written) == shape
+    assert manifest_of(json.dumps(shape).encode(), manifest.object_id) == manifest
+    assert f"``{hashlib.sha256(written).hexdigest()}``" in DOCUMENT
 
 
 def test_every_header_between_servers_is_described() -> None:

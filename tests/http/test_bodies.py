@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -162,6 +164,19 @@ def test_a_body_that_ended_is_not_stopped_again() -> None:
     success_of(pour(body, ScriptedConsumer()))
     body.stopProducing()
     assert body.closed == 1
+
+
+def test_a_body_that_ended_is_gone_when_nobody_needs_it_any_more() -> None:
+    """It may be a whole chunk, and the collector of cycles takes its time."""
+    body = BytesBody(b"hello")
+    gone = weakref.ref(body)
+    gc.disable()
+    try:
+        success_of(pour(body, ScriptedConsumer()))
+        del body
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_a_body_that_fails_tells_who_pours() -> None:

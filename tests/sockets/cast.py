@@ -27,10 +27,10 @@ UNEASY = re.compile(r"Traceback|Unhandled|Exception|Error\b")
 class Cast:
     """An api over one blob server, with the objects that the rows ask for."""
 
-    def __init__(self, house: Household, max_upload: int = MOST) -> None:
+    def __init__(self, house: Household, max_object: int = MOST) -> None:
         """Start both, and upload what is there beforehand."""
         self.blob_server = house.blob_server("store")
-        self.api = house.api_server(self.blob_server.port("blobs"), max_upload=max_upload)
+        self.api = house.api_server(self.blob_server.port("blobs"), max_object=max_object)
         self.staging = Path(house.directory) / "store" / "staging"
         self.ports: Mapping[Port, int] = {
             Port.UPLOAD: self.api.port("uploads"),

@@ -82,7 +82,7 @@ def api(recorder: Recorder, canary: Recorder, tmp_path_factory: pytest.TempPathF
     with household(tmp_path_factory.mktemp("api")) as house, pytest.MonkeyPatch.context() as patch:
         for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
             patch.setenv(name, f"http://127.0.0.1:{canary.port}")
-        yield house.api_server(recorder.port, max_upload=MOST)
+        yield house.api_server(recorder.port, max_object=MOST)
 
 
 def test_s16_a_blob_server_hears_one_well_formed_request_or_none(api: Process, recorder: Recorder, canary: Recorder) -> None:

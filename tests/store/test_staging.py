@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from sos.http.bodies import PIECE, collect
+from sos.store.staging import MOST_WAITING
 from sos.words.blob import BlobID, Entry, Version
 from sos.words.errors import StoreFull
 from tests.contracts.test_blobstore import WatchedBody
@@ -29,8 +30,8 @@ class PushingBody(WatchedBody):
         self.is_paused = False
 
 
-def test_the_producer_is_paused_while_bytes_are_written(bench: Bench) -> None:
-    """64 KiB wait at most; when a thread has written them, the producer goes on."""
+def test_the_producer_is_paused_when_much_waits_to_be_written(bench: Bench) -> None:
+    """While a thread writes, some more may come; when that is its turn, the producer goes on."""
     thread = HeldThread()
     store = bench.open(in_thread=thread)
     body = PushingBody()
@@ -38,12 +39,16 @@ def test_the_producer_is_paused_while_bytes_are_written(bench: Bench) -> None:
     body.write(b"a" * PIECE)
     assert not body.is_paused and thread.waiting == 0
     body.write(b"b")
+    assert not body.is_paused and thread.waiting == 1
+    body.write(b"c" * (MOST_WAITING - 1))
+    assert not body.is_paused and thread.waiting == 1
+    body.write(b"d")
     assert body.is_paused and thread.waiting == 1
     thread.run()
-    assert not body.is_paused
+    assert not body.is_paused and thread.waiting == 1
     body.done.callback(None)
     thread.run_all()
-    assert success_of(receiving).entry.size == PIECE + 1
+    assert success_of(receiving).entry.size == PIECE + 1 + MOST_WAITING
     success_of(store.close())
 
 

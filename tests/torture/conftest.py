@@ -22,7 +22,7 @@ def tallies(pytestconfig: pytest.Config) -> list[Tally]:
 
 def _cast(factory: pytest.TempPathFactory) -> Iterator[Cast]:
     with household(factory.mktemp("cast")) as house:
-        playing = Cast(house, max_upload=64 * 1024 * 1024)
+        playing = Cast(house, max_object=64 * 1024 * 1024)
         yield playing
         for process in playing.processes:
             assert process.end() == 0, process.output

@@ -12,7 +12,7 @@ from tests.corpus.rows import Port, request
 from tests.processes.harness import Household
 from tests.sockets.cast import Cast
 from tests.sockets.raw import converse
-from tests.torture import crowds, patience
+from tests.torture import crowds, large, patience
 from tests.torture.tally import Tally
 
 pytestmark = pytest.mark.torture
@@ -23,15 +23,15 @@ LARGE = b"0123456789abcdef" * (100_000_000 // 16)
 @pytest.fixture(scope="session")
 def waiting(patient: Cast) -> Iterator[dict[str, Future[Tally]]]:
     """Begin all that waits."""
-    large = hashlib.sha1(LARGE).hexdigest().encode()
-    stored = request(b"PUT", b"/blob/" + large, b"Content-Length: %d" % len(LARGE), b"Connection: close", body=LARGE)
+    deaf = hashlib.sha1(LARGE).hexdigest().encode()
+    stored = request(b"PUT", b"/blob/" + deaf, b"Content-Length: %d" % len(LARGE), b"Connection: close", body=LARGE)
     (answer,) = converse(patient.ports[Port.BLOB], stored).answers()
     assert answer.status == 200
     with ThreadPoolExecutor(3) as threads:
         yield {
             "silence": threads.submit(patience.silence, patient),
             "slow bodies": threads.submit(patience.slow_bodies, patient),
-            "deaf readers": threads.submit(patience.deaf_readers, patient, large),
+            "deaf readers": threads.submit(patience.deaf_readers, patient, deaf),
         }
 
 
@@ -44,6 +44,14 @@ def test_crowds(waiting: dict[str, Future[Tally]], busy: Cast, tallies: list[Tal
 def test_exhaustion(waiting: dict[str, Future[Tally]], house: Household, tallies: list[Tally]) -> None:
     """Servers of their own, with few descriptors."""
     take(crowds.exhaustion(house), tallies)
+
+
+@pytest.mark.parametrize("play", [large.one, large.crowd])
+def test_large(
+    waiting: dict[str, Future[Tally]], house: Household, tallies: list[Tally], play: Callable[..., Tally]
+) -> None:
+    """Servers of their own, whose memory is watched."""
+    take(play(house), tallies)
 
 
 @pytest.mark.parametrize("name", ["silence", "slow bodies", "deaf readers"])

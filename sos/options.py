@@ -40,10 +40,12 @@ from sos.option_values import (
 from sos.settings import (
     BLOB_PORT,
     DEFAULT_ROUND,
+    DEFAULT_SWEEP,
     DOWNLOAD_PORT,
     EVERYWHERE,
     LOOPBACK,
     MOST_UPLOAD,
+    SWEEP_AGE,
     TOMBSTONE_AGE,
     UPLOAD_PORT,
     AllSettings,
@@ -62,12 +64,12 @@ ROLES = ("blob", "api", "all")
 HASHES = ("sha1", "sha256")
 
 _COMMON = frozenset({"role", "verbose"})
-_STORE = frozenset({"store", "must-exist", "reserve", "tombstone-age"})
+_STORE = frozenset({"store", "must-exist", "reserve", "tombstone-age", "sweep-age"})
 _BLOB = frozenset({"host", "port", "listen", "adopt"})
 _MEMBERS = frozenset({"blob-server", "config", "dump"})
 _KEY = frozenset({"cluster-key-file"})
 _PORTS = frozenset({"api-host", "upload-port", "download-port", "upload-listen", "download-listen"})
-_API = _PORTS | {"replicate-every", "hash", "max-upload", "cache-control", "min-copies", "allow-delete"}
+_API = _PORTS | {"replicate-every", "sweep-every", "hash", "max-upload", "cache-control", "min-copies", "allow-delete"}
 _OF_ROLE = {
     "blob": _COMMON | _STORE | _BLOB | _KEY,
     "api": _COMMON | _MEMBERS | _API | _KEY | {"workers"},
@@ -187,9 +189,11 @@ class Options(MemberOptions):
         parameter("upload-listen", "An endpoint string instead of --upload-port.", str),
         parameter("download-listen", "An endpoint string instead of --download-port.", str),
         parameter("tombstone-age", "Seconds for which a deleted blob is remembered at least (604800, 7 days).", seconds_of),
+        parameter("sweep-age", "Seconds for which an unneeded chunk is kept at least (604800, 7 days).", seconds_of),
         parameter("adopt", "Make the store a member of this group, whatever group it belonged to.", group_of),
         parameter("min-copies", "Durable copies that acknowledge an upload (2 in groups of 3 or more, else 1).", count_of),
         parameter("replicate-every", f"Seconds between rounds of replication ({DEFAULT_ROUND:.0f}); 0: none.", seconds_of),
+        parameter("sweep-every", f"Seconds between sweeps for unneeded chunks ({DEFAULT_SWEEP:.0f}); 0: none.", seconds_of),
         parameter("hash", "The digest that names objects, sha1 or sha256 (sha1); the same for all apis.", one_of(HASHES)),
         parameter("max-upload", "The size of the largest upload (64MiB, which is also the most).", upload_size_of),
         parameter("workers", "Processes of the api that share its ports (1); one a core is plenty.", worker_count_of),
@@ -268,6 +272,7 @@ class Options(MemberOptions):
             workers=workers,
             topology=topology,
             replicate_every=self.value("replicate-every", DEFAULT_ROUND),
+            sweep_every=self.value("sweep-every", DEFAULT_SWEEP),
             hash_name=self.value("hash", "sha1"),
             max_upload=self.value("max-upload", MOST_UPLOAD),
             cache_control=self["cache-control"],
@@ -282,6 +287,7 @@ class Options(MemberOptions):
             must_exist=bool(self["must-exist"]),
             reserve=self.value("reserve", Reserve()),
             tombstone_age=self.value("tombstone-age", TOMBSTONE_AGE),
+            sweep_age=self.value("sweep-age", SWEEP_AGE),
         )
 
     def _min_copies(self, topology: Topology) -> int | None:

@@ -28,6 +28,12 @@ DEFAULT_ROUND = 60.0
 TOMBSTONE_AGE = 7 * 86_400.0
 """Seconds: a member that was away for longer than a week is set apart (design, section 6)."""
 
+SWEEP_AGE = 7 * 86_400.0
+"""Seconds for which a chunk that no manifest names is kept (design, section 7)."""
+
+DEFAULT_SWEEP = 86_400.0
+"""Seconds between sweeps: garbage has time, and a sweep reads all manifests (design, section 7)."""
+
 MOST_UPLOAD = 64 * MIB
 """Bytes of one upload: it is held in memory until its digest, and so its home, is known."""
 
@@ -94,6 +100,8 @@ class StoreSettings:
     reserve: Reserve = field(factory=Reserve)
     tombstone_age: float = TOMBSTONE_AGE
     """Seconds for which a deleted blob is remembered at least."""
+    sweep_age: float = SWEEP_AGE
+    """Seconds for which a chunk that no manifest names is kept at least."""
 
 
 @frozen(kw_only=True)
@@ -128,6 +136,8 @@ class ApiSettings:
     topology: Topology
     replicate_every: float = DEFAULT_ROUND
     """Seconds between rounds of replication, 0 for none."""
+    sweep_every: float = DEFAULT_SWEEP
+    """Seconds between sweeps, 0 for none."""
     hash_name: str = "sha1"
     """The digest that makes an ID, by its name in `hashlib`."""
     max_upload: int = MOST_UPLOAD

@@ -61,6 +61,7 @@ COMMANDS: Mapping[str, Command] = {
     "stat": Command("Show what each blob server knows of an object.", _in_its_module("stat")),
     "verify": Command("Show whether the members of each group hold the same.", _in_its_module("verify")),
     "status": Command("Show how the blob servers are.", _in_its_module("status")),
+    "sweep": Command("Remove the chunks that no object needs any more, now.", _in_its_module("sweep")),
     "version": Command("Show the version.", version),
 }
 _HELP = frozenset({"help", "-h", "-help", "--help"})

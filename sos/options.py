@@ -45,11 +45,13 @@ from sos.settings import (
     CHUNK_SIZE,
     CHUNKS_IN_MEMORY,
     DEFAULT_ROUND,
+    DEFAULT_SWEEP,
     DOWNLOAD_MEMORY,
     DOWNLOAD_PORT,
     EVERYWHERE,
     LOOPBACK,
     MOST_OBJECT,
+    SWEEP_AGE,
     TOMBSTONE_AGE,
     UPLOAD_MEMORY,
     UPLOAD_PORT,
@@ -69,14 +71,14 @@ ROLES = ("blob", "api", "all")
 HASHES = ("sha1", "sha256")
 
 _COMMON = frozenset({"role", "verbose"})
-_STORE = frozenset({"store", "must-exist", "reserve", "tombstone-age"})
+_STORE = frozenset({"store", "must-exist", "reserve", "tombstone-age", "sweep-age"})
 _BLOB = frozenset({"host", "port", "listen", "adopt"})
 _MEMBERS = frozenset({"blob-server", "config", "dump"})
 _KEY = frozenset({"cluster-key-file"})
 _PORTS = frozenset({"api-host", "upload-port", "download-port", "upload-listen", "download-listen"})
 _UPLOADS = frozenset({"hash", "max-object", "chunk-size", "upload-memory", "min-copies", "allow-delete"})
 _DOWNLOADS = frozenset({"cache-control", "download-memory"})
-_API = _PORTS | _UPLOADS | _DOWNLOADS | {"replicate-every"}
+_API = _PORTS | _UPLOADS | _DOWNLOADS | {"replicate-every", "sweep-every"}
 _OF_ROLE = {
     "blob": _COMMON | _STORE | _BLOB | _KEY,
     "api": _COMMON | _MEMBERS | _API | _KEY | {"workers"},
@@ -196,9 +198,11 @@ class Options(MemberOptions):
         parameter("upload-listen", "An endpoint string instead of --upload-port.", str),
         parameter("download-listen", "An endpoint string instead of --download-port.", str),
         parameter("tombstone-age", "Seconds for which a deleted blob is remembered at least (604800, 7 days).", seconds_of),
+        parameter("sweep-age", "Seconds for which an unneeded chunk is kept at least (604800, 7 days).", seconds_of),
         parameter("adopt", "Make the store a member of this group, whatever group it belonged to.", group_of),
         parameter("min-copies", "Durable copies that acknowledge an upload (2 in groups of 3 or more, else 1).", count_of),
         parameter("replicate-every", f"Seconds between rounds of replication ({DEFAULT_ROUND:.0f}); 0: none.", seconds_of),
+        parameter("sweep-every", f"Seconds between sweeps for unneeded chunks ({DEFAULT_SWEEP:.0f}); 0: none.", seconds_of),
         parameter("hash", "The digest that names objects, sha1 or sha256 (sha1); the same for all apis.", one_of(HASHES)),
         parameter("max-object", "The size of the largest object that is taken (1TiB).", object_size_of),
         parameter("chunk-size", "Larger objects are cut into chunks of this size (4MiB; 64KiB to 64MiB).", chunk_size_of),
@@ -280,6 +284,7 @@ class Options(MemberOptions):
             workers=workers,
             topology=topology,
             replicate_every=self.value("replicate-every", DEFAULT_ROUND),
+            sweep_every=self.value("sweep-every", DEFAULT_SWEEP),
             hash_name=self.value("hash", "sha1"),
             max_object=self.value("max-object", MOST_OBJECT),
             chunk_size=self.value("chunk-size", CHUNK_SIZE),
@@ -297,6 +302,7 @@ class Options(MemberOptions):
             must_exist=bool(self["must-exist"]),
             reserve=self.value("reserve", Reserve()),
             tombstone_age=self.value("tombstone-age", TOMBSTONE_AGE),
+            sweep_age=self.value("sweep-age", SWEEP_AGE),
         )
 
     def _min_copies(self, topology: Topology) -> int | None:

@@ -17,7 +17,7 @@ from sos.decisions.buckets import BUCKETS, PARTS, bucket_of
 from sos.http.answer import Answer
 from sos.http.bodies import BytesSource, collect
 from sos.remote import RemoteStore, is_ours
-from sos.words.blob import BlobID, Entry, Version
+from sos.words.blob import BlobID, Entry, Kind, Version
 from sos.words.errors import (
     BadInput,
     BlobNotFound,
@@ -27,7 +27,7 @@ from sos.words.errors import (
     SOSError,
     Unsupported,
 )
-from sos.words.interfaces import IRemoteReplica, OpenBlob, Received, Removed, StoreSummary
+from sos.words.interfaces import IRemoteReplica, OpenBlob, Received, Removed, StoreSummary, Swept
 
 T = TypeVar("T")
 
@@ -104,6 +104,15 @@ class RemoteReplica(RemoteStore):
         """Drop tombstones; see `IDigested`."""
         payload = await self._post(b"/sync/drop", sync_wire.tombstones_json(tombstones))
         return self._read(sync_wire.count_of, payload)
+
+    async def of_kind(self, kind: Kind, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+        """Give the next live entries of a kind; see `ISweepable`."""
+        return await self._page(b"/sync/kind/" + kind.name.lower().encode("ascii"), after, limit)
+
+    async def sweep(self, chunks: Sequence[tuple[BlobID, Version]], is_rehearsal: bool = False) -> Swept:
+        """Sweep chunks; see `ISweepable`."""
+        payload = await self._post(b"/sync/sweep", sync_wire.chunks_json(chunks, is_rehearsal))
+        return self._read(sync_wire.swept_of, payload)
 
     async def note_round(self, number: int, group: str) -> None:
         """Note a round; see `IDigested`."""

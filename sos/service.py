@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
@@ -49,6 +49,7 @@ from sos.settings import (
     ListenAddress,
     StoreSettings,
 )
+from sos.store.name_set import NameSet
 from sos.usecases.cluster import Cluster
 from sos.usecases.copies import Copies
 from sos.usecases.copying import Round
@@ -57,11 +58,13 @@ from sos.usecases.downloads import Downloads
 from sos.usecases.read_repair import ReadRepair
 from sos.usecases.replication import Replication, SilentReporter
 from sos.usecases.suspects import tell_nobody
+from sos.usecases.sweep import Sweep, SweepReport
 from sos.usecases.uploads import Uploads
 from sos.web.blobs import blob_server_root
 from sos.web.download import CACHE_CONTROL, CACHE_CONTROL_WITH_DELETES, download_root
 from sos.web.guards import ClusterGuard
 from sos.web.upload import upload_root
+from sos.words.blob import BlobID
 from sos.words.errors import SOSError
 from sos.words.interfaces import IBlobStore, IRoundReporter
 from sos.words.versions import HybridClock
@@ -72,11 +75,16 @@ DIGESTING = 2
 REAP_EVERY = 3600.0
 """Seconds between rounds of the reaper: it tidies up what expired a day ago, so nobody waits for it."""
 
+FIRST_SWEEP = 3600.0
+"""Seconds before the first sweep of an api: one that is started again and again should not sweep each time."""
+
 PROBE_EVERY = 1.0
 """Seconds between looks at which resting members are due to be probed."""
 
 REPAIR_EVERY = 1.0
 """Seconds between looks at what downloads found missing: what many of them find within one is one repair."""
+
+T = TypeVar("T")
 
 _log = Logger()
 
@@ -103,6 +111,19 @@ async def replicate_once(options: ReplicateOptions, reporter: IRoundReporter, re
     cluster = remote_cluster(options.topology, client, options.cluster_key, reactor)
     try:
         return await Replication(cluster, reporter).round()
+    finally:
+        await client.close()
+
+
+async def sweep_once(
+    options: ReplicateOptions, min_copies: int | None, ignored: Collection[BlobID], is_rehearsal: bool, reactor: Any
+) -> SweepReport:
+    """Sweep once over the servers that the options name; `min_copies` is that of their apis, None for the usual."""
+    client = Client(tcp_connector(reactor), reactor)
+    cluster = remote_cluster(options.topology, client, options.cluster_key, reactor)
+    needed_in = Copies(cluster, reactor, min_copies).needed_in
+    try:
+        return await Sweep(cluster, needed_in, lambda: NameSet(_at_once)).run(ignored, is_rehearsal)
     finally:
         await client.close()
 
@@ -175,6 +196,11 @@ def _api(settings: ApiSettings, cluster: Cluster, reactor: Any) -> Iterable[ISer
     if settings.replicate_every:  # in every worker: each has readers of its own
         yield RoundTimer("read-repair", REPAIR_EVERY, read_repair.round, reactor)
     copies = Copies(cluster, reactor, settings.min_copies)
+    if settings.has_timers and settings.sweep_every:
+        reading = Threads(reactor, 1, "sweeping")
+        yield reading
+        sweep = Sweep(cluster, copies.needed_in, lambda: NameSet(reading))
+        yield RoundTimer("sweep", settings.sweep_every, sweep.run, reactor, min(settings.sweep_every, FIRST_SWEEP))
     deletes = Deletes(cluster, copies.needed_in, reactor) if settings.allow_delete else None
     uploads = Uploads(
         copies,
@@ -195,12 +221,18 @@ def _api(settings: ApiSettings, cluster: Cluster, reactor: Any) -> Iterable[ISer
     yield _port("downloads", settings.download, root, settings.max_object, reactor)
 
 
+async def _at_once(call: Callable[..., T], *arguments: Any) -> T:
+    """Run a call here and now: a command that does nothing else has nobody to keep waiting."""
+    return call(*arguments)
+
+
 def _disk(path: Path, settings: StoreSettings, reactor: Any, adopt: str | None = None) -> DiskService:
     return DiskService(
         path,
         reserve=settings.reserve,
         must_exist=settings.must_exist,
         tombstone_age=settings.tombstone_age,
+        sweep_age=settings.sweep_age,
         adopt=adopt,
         wall=time.time,
         reactor=reactor,

@@ -47,6 +47,12 @@ DOWNLOAD_MEMORY = 128 * MIB
 LEAST_MEMORY = 16 * MIB
 """The least that can be allowed: two chunks, and what is read ahead of them."""
 
+SWEEP_AGE = 7 * 86_400.0
+"""Seconds for which a chunk that no manifest names is kept (design, section 7)."""
+
+DEFAULT_SWEEP = 86_400.0
+"""Seconds between sweeps: garbage has time, and a sweep reads all manifests (design, section 7)."""
+
 MOST_WORKERS = 64
 """Processes of one api: more than there are cores in most machines, few enough that a typing mistake starts no thousand."""
 
@@ -110,6 +116,8 @@ class StoreSettings:
     reserve: Reserve = field(factory=Reserve)
     tombstone_age: float = TOMBSTONE_AGE
     """Seconds for which a deleted blob is remembered at least."""
+    sweep_age: float = SWEEP_AGE
+    """Seconds for which a chunk that no manifest names is kept at least."""
 
 
 @frozen(kw_only=True)
@@ -144,6 +152,8 @@ class ApiSettings:
     topology: Topology
     replicate_every: float = DEFAULT_ROUND
     """Seconds between rounds of replication, 0 for none."""
+    sweep_every: float = DEFAULT_SWEEP
+    """Seconds between sweeps, 0 for none."""
     hash_name: str = "sha1"
     """The digest that makes an ID, by its name in `hashlib`."""
     max_object: int = MOST_OBJECT

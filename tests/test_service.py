@@ -66,10 +66,14 @@ class ServiceTests(SynchronousTestCase):
         self.successResultOf(service.stopService())
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
-    def test_read_repair_goes_with_replication(self) -> None:
-        """What readers find missing is brought where it is missing, unless nothing is to be replicated."""
+    def test_which_timers_an_api_has(self) -> None:
+        """What readers find missing is brought where it is missing, unless nothing is to be replicated; sweeps are apart."""
         member = "--blob-server=http://127.0.0.1:4001"
-        for more, expected in (([], {"health", "replication", "read-repair"}), (["--replicate-every=0"], {"health"})):
+        for more, expected in (
+            ([], {"health", "replication", "read-repair", "sweep"}),
+            (["--replicate-every=0"], {"health", "sweep"}),
+            (["--sweep-every=0"], {"health", "replication", "read-repair"}),
+        ):
             service = self.start("--role=api", member, *more)
             assert isinstance(service, Stack)
             timers = {part._name for part in service if isinstance(part, RoundTimer)}

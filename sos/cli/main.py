@@ -64,6 +64,7 @@ COMMANDS: Mapping[str, Command] = {
     "backup": Command("Back up a store, while it is served or not.", _in_its_module("backup")),
     "import": Command("Take the files of a data directory into a store.", _in_its_module("intake", "import_files")),
     "export": Command("Write all objects into a directory, each a file.", _in_its_module("export")),
+    "sweep": Command("Remove the chunks that no object needs any more, now.", _in_its_module("sweep")),
     "version": Command("Show the version.", version),
 }
 _HELP = frozenset({"help", "-h", "-help", "--help"})

@@ -23,6 +23,7 @@ async def own_store(path: Path, settings: StoreSettings, reactor: Any) -> AsyncI
         reserve=settings.reserve,
         must_exist=settings.must_exist,
         tombstone_age=settings.tombstone_age,
+        sweep_age=settings.sweep_age,
         adopt=None,
         wall=time.time,
         reactor=reactor,

@@ -15,14 +15,14 @@ from sos.decisions.buckets import DIGEST_BYTES, PARTS
 from sos.decisions.strict_json import parsed
 from sos.words.blob import BlobID, Entry, Kind, Metadata, State, Version, blob_id
 from sos.words.errors import BadInput
-from sos.words.interfaces import StoreSummary
+from sos.words.interfaces import StoreSummary, Swept
 from sos.words.versions import LARGEST
 
 MOST_ENTRIES_JSON = 24 * 1024 * 1024
 """Bytes of a page of 1,000 entries, each with 8 KiB of metadata in which every byte is escaped."""
 
-MOST_TOMBSTONES = 1000
-"""Tombstones that one request may drop."""
+MOST_NAMED = 1000
+"""Tombstones that one request may drop, or chunks that it may sweep."""
 
 _HEX = re.compile(r"(?:[0-9a-f]{2})+")
 _UUID = re.compile(r"[0-9A-Za-z-]{1,64}")
@@ -157,10 +157,7 @@ def tombstones_json(tombstones: Sequence[tuple[BlobID, Version]]) -> bytes:
 
 def tombstones_of(payload: bytes) -> list[tuple[BlobID, Version]]:
     """Read which tombstones are to be dropped. Raises `BadInput`."""
-    rows = [_list(row) for row in _list(parsed(payload))]
-    if len(rows) > MOST_TOMBSTONES or any(len(row) != 2 or not isinstance(row[0], str) for row in rows):
-        raise BadInput(f"Tombstones are at most {MOST_TOMBSTONES} pairs of an ID and a version.")
-    return [(blob_id(row[0].encode("utf-8", "surrogatepass")), version_of(row[1])) for row in rows]
+    return _named(parsed(payload))
 
 
 def count_json(count: int) -> bytes:
@@ -173,9 +170,42 @@ def count_of(payload: bytes) -> int:
     return _number(_object(parsed(payload)).get("count"), _LARGEST_SIZE)
 
 
+def chunks_json(chunks: Sequence[tuple[BlobID, Version]], is_rehearsal: bool) -> bytes:
+    """Write which chunks are to be swept, or only to be counted."""
+    return _json({"chunks": [[name, version] for name, version in chunks], "rehearsal": is_rehearsal})
+
+
+def chunks_of(payload: bytes) -> tuple[list[tuple[BlobID, Version]], bool]:
+    """Read which chunks are to be swept, and whether they are only to be counted. Raises `BadInput`."""
+    fields = _object(parsed(payload))
+    is_rehearsal = fields.get("rehearsal")
+    if not isinstance(is_rehearsal, bool):
+        raise BadInput("rehearsal is true or false.")
+    return _named(fields.get("chunks")), is_rehearsal
+
+
+def swept_json(swept: Swept) -> bytes:
+    """Write what was swept."""
+    return _json({"chunks": swept.chunks, "size": swept.size})
+
+
+def swept_of(payload: bytes) -> Swept:
+    """Read what was swept. Raises `BadInput`."""
+    fields = _object(parsed(payload))
+    return Swept(_number(fields.get("chunks"), _LARGEST_SIZE), _number(fields.get("size"), _LARGEST_SIZE))
+
+
 def version_of(value: Any) -> Version:
     """Read a version. Raises `BadInput` for what does not fit into 63 bits."""
     return Version(_number(value, LARGEST))
+
+
+def _named(shape: Any) -> list[tuple[BlobID, Version]]:
+    """Read entries that are meant only while they have a version."""
+    rows = [_list(row) for row in _list(shape)]
+    if len(rows) > MOST_NAMED or any(len(row) != 2 or not isinstance(row[0], str) for row in rows):
+        raise BadInput(f"At most {MOST_NAMED} pairs of an ID and a version are taken at a time.")
+    return [(blob_id(row[0].encode("utf-8", "surrogatepass")), version_of(row[1])) for row in rows]
 
 
 def _json(shape: Any) -> bytes:

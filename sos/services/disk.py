@@ -31,6 +31,7 @@ class DiskService(Service):
         reserve: Reserve,
         must_exist: bool,
         tombstone_age: float,
+        sweep_age: float,
         adopt: str | None,
         wall: Callable[[], float],
         reactor: IReactorFromThreads,
@@ -40,6 +41,7 @@ class DiskService(Service):
         self._reserve = reserve
         self._must_exist = must_exist
         self._tombstone_age = tombstone_age
+        self._sweep_age = sweep_age
         self._adopt = adopt
         self._wall = wall
         self._writing = Threads(reactor, WRITING_THREADS, f"writing {path}")
@@ -63,6 +65,7 @@ class DiskService(Service):
             reserve=self._reserve,
             must_exist=self._must_exist,
             tombstone_age=self._tombstone_age,
+            sweep_age=self._sweep_age,
         )
 
     def startService(self) -> None:

@@ -8,21 +8,33 @@ from typing import Any
 from twisted.application.internet import TimerService
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 
 class RoundTimer(TimerService):
-    """Runs a round at the start and then every so many seconds; a bad one is logged, and stopping cuts one short."""
+    """Runs a round soon and then every so many seconds; a bad one is logged, and stopping cuts one short."""
 
     _log = Logger()
 
-    def __init__(self, name: str, every: float, round_: Callable[[], Awaitable[object]], clock: IReactorTime) -> None:
-        """Run `round_` every so many seconds; `name` is what the log calls it."""
+    def __init__(
+        self,
+        name: str,
+        every: float,
+        round_: Callable[[], Awaitable[object]],
+        clock: IReactorTime,
+        first_after: float = 0.0,
+    ) -> None:
+        """Run `round_` every so many seconds; `name` is what the log calls it.
+
+        The first comes at the start, or so many seconds later: what costs much should not come with each restart.
+        """
         super().__init__(every, self._begin)
-        self.clock = clock
+        self.clock = self._clock = clock
         self._name = name
         self._round = round_
+        self._wait = first_after
         self._current: Deferred[Any] | None = None
 
     def _begin(self) -> Deferred[Any]:
@@ -30,6 +42,9 @@ class RoundTimer(TimerService):
         return self._current.addErrback(self._log_failure)
 
     async def _run(self) -> None:
+        if self._wait:
+            await deferLater(self._clock, self._wait)
+            self._wait = 0.0
         await self._round()
 
     def _log_failure(self, failure: Failure) -> None:

@@ -13,6 +13,10 @@ DEFAULT_EXPIRY_GRACE = 86_400.0
 """Seconds that an expired blob keeps its bytes: a clock that is a day off hides, and does not destroy."""
 
 
+DEFAULT_SWEEP_AGE = 7 * 86_400.0
+"""Seconds after which a chunk that no manifest names may go: an upload, which may last a day, has written its manifest."""
+
+
 @frozen
 class Ages:
     """The store's wall clock, and what it is asked for. All are unix seconds."""
@@ -20,6 +24,7 @@ class Ages:
     wall: Callable[[], float]
     tombstone_age: float = DEFAULT_TOMBSTONE_AGE
     expiry_grace: float = DEFAULT_EXPIRY_GRACE
+    sweep_age: float = DEFAULT_SWEEP_AGE
 
     @property
     def now(self) -> int:
@@ -30,6 +35,11 @@ class Ages:
     def old_tombstones(self) -> float:
         """Tombstones taken before this time are old."""
         return self.wall() - self.tombstone_age
+
+    @property
+    def old_chunks(self) -> float:
+        """Chunks taken before this time may be swept."""
+        return self.wall() - self.sweep_age
 
     def since(self, moment: float | None) -> float | None:
         """Give the seconds since a moment, none below 0 where the clock was set back; None where there was none yet."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted.web.iweb import IBodyProducer
 
 from sos.decisions.merge import Decision
@@ -37,6 +39,12 @@ def check_place(place: int | None, places: int, what: str) -> None:
     """Raise `BadInput` for the number of a part or of a bucket that there is not."""
     if place is not None and not 0 <= place < places:
         raise BadInput(f"There is no {what} {place}: they are numbered from 0 to {places - 1}.")
+
+
+def check_few(named: Sequence[object], most: int) -> None:
+    """Raise `BadInput` for more entries than one change takes."""
+    if len(named) > most:
+        raise BadInput(f"At most {most} entries are changed at a time.")
 
 
 def check_round(number: int, group: str) -> None:

@@ -23,12 +23,12 @@ from zope.interface import implementer
 from sos.decisions.buckets import BUCKETS, BUCKETS_A_PART, PARTS, part_digests
 from sos.store import replica
 from sos.store.ages import Ages
-from sos.store.arrival import check_incoming, check_place, check_renewal, check_round, limit_of, refuse_losers
+from sos.store.arrival import check_few, check_incoming, check_place, check_renewal, check_round, limit_of, refuse_losers
 from sos.store.commits import Commits, Writer
 from sos.store.examination import Examination
 from sos.store.holdings import BytesSuspected, Holdings
 from sos.store.index import Index, Outcome, Write
-from sos.store.listing import Listing
+from sos.store.listing import MOST_ENTRIES, Listing
 from sos.store.marker import Claim
 from sos.store.quarantine import Quarantine, Suspicion
 from sos.store.reader import Reader
@@ -43,6 +43,7 @@ from sos.words.interfaces import (
     Removed,
     StoreStatus,
     StoreSummary,
+    Swept,
 )
 from sos.words.versions import HybridClock
 
@@ -309,6 +310,22 @@ class DiskStore:
             number += await self._commits.submit(partial(replica.drop_tombstones, tombstones=some, before=before))
         self._dropped = await self._commits.submit(replica.dropped)
         return number
+
+    async def of_kind(self, kind: Kind, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+        """Give the next live entries of a kind, 1,000 at most."""
+        return self._read(self._listing.of_kind, kind, after, limit)
+
+    async def sweep(self, chunks: Sequence[tuple[BlobID, Version]], is_rehearsal: bool = False) -> Swept:
+        """Turn old chunks into tombstones of their version."""
+        self._check_open()
+        check_few(chunks, MOST_ENTRIES)
+        before, swept = self._ages.old_chunks, Swept()
+        for some in _runs_of(chunks):
+            done = await self._commits.submit(
+                partial(replica.sweep, chunks=some, before=before, arrived=self._ages.now, is_rehearsal=is_rehearsal)
+            )
+            swept = Swept(swept.chunks + done.chunks, swept.size + done.size)
+        return swept
 
     async def note_round(self, number: int, group: str) -> None:
         """Note a completed round, durably; a number that is not above the one held changes nothing."""

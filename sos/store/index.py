@@ -141,10 +141,8 @@ class Index:
         if decision is Decision.SAME and not keeps_bytes:  # the row is right, but its bytes are gone
             decision = Decision.HEAL
         held = held_after(decision, current, write.entry)
-        if row is None or decision is Decision.TAKE:
-            self._store(row, held, write, keeps_bytes)
-        elif decision is Decision.HEAL:
-            self._store(row, held, evolve(write, arrived=row.arrived), keeps_bytes)
+        if row is None or decision in (Decision.TAKE, Decision.HEAL):
+            self._store(row, held, write, keeps_bytes)  # healed is taken anew: whoever brought the bytes counts on them
         else:
             self._drop(held.id, write.file)
             self.renew(row, held, write.arrived)

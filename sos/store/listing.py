@@ -16,7 +16,7 @@ from attrs import frozen
 from sos.decisions.buckets import BUCKETS, EMPTY, root_digest
 from sos.store import schema
 from sos.store.rows import COLUMNS, row_of
-from sos.words.blob import BlobID, Entry, Version
+from sos.words.blob import BlobID, Entry, Kind, State, Version
 from sos.words.errors import BlobDamaged
 
 MOST_ENTRIES = 1000
@@ -26,6 +26,11 @@ _COLUMNS = f"id, {', '.join(COLUMNS)}, number"
 _ENTRIES = f"SELECT {_COLUMNS} FROM entries WHERE bucket = ? AND id > ? AND stray = 0 ORDER BY id LIMIT ?"
 _STRAYS = f"SELECT {_COLUMNS} FROM entries WHERE stray = 1 AND id > ? ORDER BY id LIMIT ?"
 _TOMBSTONES = f"SELECT {_COLUMNS} FROM entries WHERE {schema.TOMBSTONES} AND arrived < ? AND id > ? ORDER BY id LIMIT ?"
+_OF_KIND = {
+    kind: f"SELECT {_COLUMNS} FROM entries WHERE kind = {kind:d} AND state = {State.LIVE:d} AND id > ? ORDER BY id LIMIT ?"
+    for kind in Kind
+}
+"""The kind stands in the text, for only so can SQLite see that a partial index will do."""
 _EXPIRED = f"SELECT id, version FROM entries WHERE {schema.EXPIRING} AND expires <= ? ORDER BY expires LIMIT ?"
 
 
@@ -75,6 +80,10 @@ class Listing:
     def tombstones(self, before: float, after: str, limit: int) -> Sequence[Entry]:
         """Give the next tombstones that were taken before this time; strays are carried home instead."""
         return self._listed(_TOMBSTONES, before, after, limit)
+
+    def of_kind(self, kind: Kind, after: str, limit: int) -> Sequence[Entry]:
+        """Give the next live entries of a kind, whatever is wrong with them."""
+        return self._listed(_OF_KIND[kind], after, limit)
 
     def expired(self, by: float, limit: int) -> Sequence[tuple[BlobID, Version]]:
         """Name live blobs that expired at this time or before, those that did so first."""

@@ -12,11 +12,12 @@ from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from sos.decisions.buckets import BUCKETS, BUCKETS_A_PART, PARTS, bucket_of, part_digests, root_digest
-from sos.decisions.merge import Decision, held_after, merge
+from sos.decisions.merge import held_after, merge
 from sos.http.bodies import PIECE, BytesBody, collect
-from sos.store.ages import DEFAULT_EXPIRY_GRACE, DEFAULT_TOMBSTONE_AGE, Ages
+from sos.store.ages import DEFAULT_EXPIRY_GRACE, DEFAULT_SWEEP_AGE, DEFAULT_TOMBSTONE_AGE, Ages
 from sos.store.arrival import (
     agreed,
+    check_few,
     check_group,
     check_incoming,
     check_place,
@@ -48,6 +49,7 @@ from sos.words.interfaces import (
     Removed,
     StoreStatus,
     StoreSummary,
+    Swept,
 )
 from sos.words.versions import HybridClock
 
@@ -67,6 +69,7 @@ class MemoryStore:
         *,
         tombstone_age: float = DEFAULT_TOMBSTONE_AGE,
         expiry_grace: float = DEFAULT_EXPIRY_GRACE,
+        sweep_age: float = DEFAULT_SWEEP_AGE,
     ) -> None:
         """Be an empty store that takes up to `capacity` bytes, and waits so many seconds before it tidies up."""
         self.uuid = uuid
@@ -76,7 +79,7 @@ class MemoryStore:
         self._round_noted_at: float | None = None
         self._dropped = 0, Version(0)
         self._capacity = capacity
-        self._ages = Ages(clock.now, tombstone_age, expiry_grace)
+        self._ages = Ages(clock.now, tombstone_age, expiry_grace, sweep_age)
         self._shelf = Shelf()
         self._is_closed = False
 
@@ -234,6 +237,25 @@ class MemoryStore:
             self._dropped = self.round, max(self._dropped[1], *gone)
         return number
 
+    async def of_kind(self, kind: Kind, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+        """Give the next live entries of a kind."""
+        return self._listed(lambda held: held.entry.is_live and held.entry.kind is kind, after, limit)
+
+    async def sweep(self, chunks: Sequence[tuple[BlobID, Version]], is_rehearsal: bool = False) -> Swept:
+        """Turn old chunks into tombstones of their version."""
+        self._check_open()
+        check_few(chunks, MOST_ENTRIES)
+        found = [held for named in chunks if (held := self._old_chunk(*named)) is not None]
+        for held in [] if is_rehearsal else found:
+            self._applied(Entry.tombstone(held.entry.id, held.entry.version), b"")
+        return Swept(len(found), sum(held.entry.size or 0 for held in found))
+
+    def _old_chunk(self, blob_id: BlobID, version: Version) -> Held | None:
+        held = self._shelf.held(blob_id)
+        if held is None or held.entry.version != version or held.entry.kind is not Kind.CHUNK or not held.entry.is_live:
+            return None
+        return held if held.arrived < self._ages.old_chunks else None
+
     async def note_round(self, number: int, group: str) -> None:
         """Note a completed round."""
         self._check_open()
@@ -301,8 +323,7 @@ class MemoryStore:
             refuse_losers(decision, current.entry)
         entry = held_after(decision, None if current is None else current.entry, incoming)
         if current is None or entry is not current.entry:
-            arrived = current.arrived if current is not None and decision is Decision.HEAL else self._ages.now
-            self._shelf.put(Held(entry, payload, arrived))
+            self._shelf.put(Held(entry, payload, self._ages.now))
         return entry, current is not None
 
     def _is_listed(self, entry: Entry, prefix: str, kind: Kind | None) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sos.store import schema
-from sos.store.ages import DEFAULT_EXPIRY_GRACE, DEFAULT_TOMBSTONE_AGE, Ages
+from sos.store.ages import DEFAULT_EXPIRY_GRACE, DEFAULT_SWEEP_AGE, DEFAULT_TOMBSTONE_AGE, Ages
 from sos.store.disk import DiskStore, Parts
 from sos.store.failures import Latch
 from sos.store.files import Fs
@@ -48,6 +48,7 @@ def open_disk_store(
     must_exist: bool = False,
     tombstone_age: float = DEFAULT_TOMBSTONE_AGE,
     expiry_grace: float = DEFAULT_EXPIRY_GRACE,
+    sweep_age: float = DEFAULT_SWEEP_AGE,
     make_uuid: Callable[[], str] = _random_uuid,
     make_fs: Callable[[Path, int], Fs] = Fs,
 ) -> DiskStore:
@@ -59,14 +60,15 @@ def open_disk_store(
     Both must take calls until `close` has given its result. `wall` gives unix seconds. `make_fs` is what tests replace.
 
     Tombstones may be dropped `tombstone_age` seconds after they were taken, and expired blobs turn into tombstones
-    `expiry_grace` seconds later, both by this store's own clock.
+    `expiry_grace` seconds later; chunks that no manifest names may go after `sweep_age` seconds. All by this store's own
+    clock.
     """
     claimed = claim(path, must_exist=must_exist, make_uuid=make_uuid)
     with contextlib.ExitStack() as undo:
         undo.callback(os.close, claimed.descriptor)
         fs = make_fs(path, claimed.descriptor)
         try:
-            ages = Ages(wall, tombstone_age, expiry_grace)
+            ages = Ages(wall, tombstone_age, expiry_grace, sweep_age)
             store = _opened(claimed, fs, reserve, in_thread, commit_in_thread, ages, undo)
         except OSError as error:
             raise StoreRefused(f"The store {path} cannot be used: {error.strerror} ({error.filename or path}).") from error

@@ -13,8 +13,9 @@ from sos.decisions.merge import Decision, held_after, merge
 from sos.store.arrival import check_group, check_size, refuse_losers
 from sos.store.index import Index, Outcome, Write
 from sos.store.rows import Row
-from sos.words.blob import BlobID, Entry, Version
+from sos.words.blob import BlobID, Entry, Kind, Version
 from sos.words.errors import BlobDamaged, BlobNotFound
+from sos.words.interfaces import Swept
 
 Named = tuple[BlobID, Version]
 """An entry that is only meant while it has this version."""
@@ -78,6 +79,23 @@ def expire(index: Index, blobs: Sequence[Named], now: float, arrived: int) -> in
             tombstone = evolve(Entry.tombstone(*named), is_stray=row.entry.is_stray)
             number += index.apply(Write(tombstone, arrived)).decision is Decision.TAKE
     return number
+
+
+def sweep(index: Index, chunks: Sequence[Named], before: float, arrived: int, is_rehearsal: bool) -> Swept:
+    """Turn those of these chunks that were taken before this time into tombstones of their version.
+
+    The row is looked at here, in the transaction: an upload that wanted the chunk again has renewed it before, and then
+    neither its version nor its age is the one that was seen; or it comes later, and then it wins over the tombstone.
+    """
+    number = size = 0
+    for named in chunks:
+        row = _meant(index, named)
+        if row is not None and row.entry.is_live and row.entry.kind is Kind.CHUNK and row.arrived < before:
+            if not is_rehearsal:
+                index.apply(Write(Entry.tombstone(*named), arrived))
+            number += 1
+            size += row.entry.size or 0
+    return Swept(number, size)
 
 
 def note_round(index: Index, number: int, group: str) -> tuple[int, str]:

@@ -19,7 +19,7 @@ from sos.usecases.patience import within
 from sos.usecases.watched_store import WatchedStore
 from sos.words.blob import BlobID, Version
 from sos.words.errors import BadInput, ServerUnavailable, SOSError, Unsupported
-from sos.words.interfaces import IBlobRemover, IBlobStore, IDigested, ILocalStore, IProbed, IRemoteReplica
+from sos.words.interfaces import IBlobRemover, IBlobStore, IDigested, ILocalStore, IProbed, IRemoteReplica, ISweepable
 from sos.words.versions import HybridClock
 
 GREETING = 2.0
@@ -85,6 +85,10 @@ class Cluster:
     def digested(self, server: Server) -> IDigested | None:
         """Give what replication needs of a server's store, None for a store that has nothing of it."""
         return IDigested(self.store_of(server), None)
+
+    def sweepable(self, server: Server) -> ISweepable | None:
+        """Give what the sweep needs of a server's store, None for a store that has nothing of it."""
+        return ISweepable(self.store_of(server), None)
 
     def remover(self, server: Server) -> IBlobRemover:
         """Give what removes from a server's store. Raises `Unsupported` where nothing does."""

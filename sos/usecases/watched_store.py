@@ -16,7 +16,7 @@ from sos.http.bodies import BytesBody
 from sos.http.passed_body import PassedBody
 from sos.words.blob import BlobID, Entry, Kind, Span, Version
 from sos.words.errors import ServerUnavailable, SOSError
-from sos.words.interfaces import IRemoteReplica, OpenBlob, Received, Removed, StoreSummary
+from sos.words.interfaces import IRemoteReplica, OpenBlob, Received, Removed, StoreSummary, Swept
 
 T = TypeVar("T")
 
@@ -92,6 +92,14 @@ class WatchedStore:
     async def drop_tombstones(self, tombstones: Sequence[tuple[BlobID, Version]]) -> int:
         """See `IDigested`."""
         return await self._watched(self._store.drop_tombstones(tombstones))
+
+    async def of_kind(self, kind: Kind, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+        """See `ISweepable`."""
+        return await self._watched(self._store.of_kind(kind, after, limit))
+
+    async def sweep(self, chunks: Sequence[tuple[BlobID, Version]], is_rehearsal: bool = False) -> Swept:
+        """See `ISweepable`."""
+        return await self._watched(self._store.sweep(chunks, is_rehearsal))
 
     async def note_round(self, number: int, group: str) -> None:
         """See `IDigested`."""

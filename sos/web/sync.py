@@ -15,7 +15,7 @@ from sos.http.bodies import collect
 from sos.http.request import Request
 from sos.web.resource import NoSuchPath, last_segment, respond_json
 from sos.web.store_resource import StoreResource
-from sos.words.blob import BlobID, Entry, Version, blob_id
+from sos.words.blob import BlobID, Entry, Kind, Version, blob_id
 from sos.words.errors import BadInput
 from sos.words.interfaces import ILocalReplica
 
@@ -25,6 +25,7 @@ MOST_JSON = 256 * 1024
 MOST_ENTRIES = 1000
 """Entries in one answer, whatever was asked for."""
 
+_KINDS = {kind.name.lower().encode("ascii"): kind for kind in Kind}
 _MOST_PARAMETERS = 16
 _AFTER = re.compile(r"[a-z0-9]{0,128}")
 
@@ -43,6 +44,8 @@ def sync_leaves(store: ILocalReplica) -> Mapping[bytes, Resource]:
         b"sync/suspect/": SuspectResource(store),
         b"sync/drop": DropResource(store),
         b"sync/round": RoundResource(store),
+        b"sync/kind/": KindResource(store),
+        b"sync/sweep": SweepResource(store),
     }
 
 
@@ -101,6 +104,27 @@ class EntriesResource(SyncResource):
     async def handle_GET(self, request: Request) -> None:
         """Give the next entries."""
         self._respond(request, sync_wire.entries_json(await self._enumerate(*_page_of(request.query))))
+
+
+class KindResource(SyncResource):
+    """``/sync/kind/KIND``: the live entries of a kind, by ``?after=&limit=`` page by page."""
+
+    async def handle_GET(self, request: Request) -> None:
+        """Give the next entries."""
+        kind = _KINDS.get(last_segment(request))
+        if kind is None:
+            NoSuchPath().render(request)
+        else:
+            self._respond(request, sync_wire.entries_json(await self._store.of_kind(kind, *_page_of(request.query))))
+
+
+class SweepResource(SyncResource):
+    """``/sync/sweep``: chunks that no manifest names."""
+
+    async def handle_POST(self, request: Request) -> None:
+        """Sweep those that are old enough, and say how many were."""
+        chunks, is_rehearsal = sync_wire.chunks_of(await self._json_of(request))
+        self._respond(request, sync_wire.swept_json(await self._store.sweep(chunks, is_rehearsal)))
 
 
 class RenewResource(SyncResource):

@@ -256,6 +256,45 @@ class IDigested(Interface):
         """Check the bytes of a blob, and set them apart if they are damaged: a reader has found them wrong."""
 
 
+@frozen
+class Swept:
+    """What a store swept, or would sweep: the number of its chunks and their bytes."""
+
+    chunks: int = 0
+    size: int = 0
+
+
+class ISweepable(Interface):
+    """What the sweep needs of a store. Optional, as `IDigested` is."""
+
+    def of_kind(kind: Kind, after: str = "", limit: int = 1000) -> Awaitable[Sequence[Entry]]:
+        """Give the next live entries of a kind, ascending by ID: expired and damaged ones and strays, too.
+
+        An empty sequence says that there are no more. Raises `Unavailable`.
+        """
+
+    def sweep(chunks: Sequence[tuple[BlobID, Version]], is_rehearsal: bool = False) -> Awaitable[Swept]:
+        """Turn chunks into tombstones of the version that they have: nobody needs them.
+
+        Only those that still have that version, and that this store took longer ago than its sweep age by its own clock:
+        an upload renews each chunk that it counts on, so that one which is wanted again is neither. A rehearsal counts
+        them and leaves them. Raises `BadInput` for more than 1,000 at a time, `StoreReadOnly`, `Unavailable`.
+        """
+
+
+class INameSet(Interface):
+    """A set of names that may be larger than the memory. Whoever made it closes it."""
+
+    def add(names: Sequence[BlobID]) -> Awaitable[None]:
+        """Put names in."""
+
+    def lacking(names: Sequence[BlobID]) -> Awaitable[Sequence[BlobID]]:
+        """Give those of some names that are not in it, in their order."""
+
+    def close() -> Awaitable[None]:
+        """Forget all."""
+
+
 class IRoundReporter(Interface):
     """Is told what a replication round does, as it does it. Servers are named by their URLs."""
 
@@ -276,9 +315,9 @@ class IProbed(Interface):
         """Ask for a sign of life. Raises `Unavailable`, and `Forbidden` or `Unauthorized` where we may not ask."""
 
 
-class ILocalReplica(ILocalStore, IBlobRemover, IDigested):
+class ILocalReplica(ILocalStore, IBlobRemover, IDigested, ISweepable):
     """A store of this process that can be a member of a group: what a blob server serves."""
 
 
-class IRemoteReplica(IBlobStore, IBlobRemover, IDigested, IProbed):
+class IRemoteReplica(IBlobStore, IBlobRemover, IDigested, ISweepable, IProbed):
     """A member's store at the far end of a connection."""

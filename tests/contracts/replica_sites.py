@@ -30,6 +30,8 @@ from tests.support_wire import memory_connector
 NOW = 1_700_000_000.0
 AGE = 1000.0
 """Seconds after which a tombstone is old, in these tests."""
+SWEEP_AGE = 700.0
+"""Seconds after which a chunk may be swept."""
 GRACE = 500.0
 """Seconds for which an expired blob keeps its bytes."""
 
@@ -113,7 +115,9 @@ def _kind_of(entry: Entry) -> str:
 def memory_site(path: Path) -> Site:
     """Make a store in memory."""
     moment = Moment()
-    store = MemoryStore("00000000-memory", HybridClock(moment.wall), tombstone_age=AGE, expiry_grace=GRACE)
+    store = MemoryStore(
+        "00000000-memory", HybridClock(moment.wall), tombstone_age=AGE, expiry_grace=GRACE, sweep_age=SWEEP_AGE
+    )
     return Site(store, store, moment, store.damage, lambda: list(store._shelf.entries))
 
 
@@ -135,6 +139,7 @@ def disk_site(path: Path) -> Site:
         wall=moment.wall,
         tombstone_age=AGE,
         expiry_grace=GRACE,
+        sweep_age=SWEEP_AGE,
     )
     return Site(store, store, moment, lambda blob_id: _harm(path, blob_id), lambda: held_in(path))
 

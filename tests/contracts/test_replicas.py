@@ -15,7 +15,7 @@ from sos.decisions.buckets import BUCKETS, EMPTY, PARTS, bucket_of
 from sos.http.bodies import collect
 from sos.words.blob import BlobID, Entry, Kind, State, Version
 from sos.words.errors import BadInput, BlobConflict, BlobNotFound, OtherGroup, Unavailable
-from sos.words.interfaces import IBlobRemover, IBlobStore, IDigested, ILocalReplica
+from sos.words.interfaces import IBlobRemover, IBlobStore, IDigested, ILocalReplica, ISweepable
 from sos.words.versions import FURTHEST_AHEAD
 from tests.contracts.replica_sites import AGE, GRACE, NOW, SITES, Site, metadata_of
 from tests.support import bytes_body, failure_of, success_of
@@ -58,7 +58,7 @@ def root_of(site: Site) -> bytes:
 
 def test_it_can_remove_and_be_compared(site: Site) -> None:
     """All verbs are there, with the arguments of the interfaces."""
-    for interface in (IBlobStore, IBlobRemover, IDigested):
+    for interface in (IBlobStore, IBlobRemover, IDigested, ISweepable):
         assert verifyObject(interface, site.store)
     assert verifyObject(ILocalReplica, site.local)
 

@@ -18,7 +18,7 @@ PLACES = [
 
 PAGES = [
     _asked(f"H58 {shown(path)}?{shown(query)}", get(path + b"?" + query), 400)
-    for path in (b"/sync/bucket/0", b"/sync/strays", b"/sync/tombstones")
+    for path in (b"/sync/bucket/0", b"/sync/strays", b"/sync/tombstones", b"/sync/kind/chunk")
     for query in (
         b"limit=-1",
         b"limit=%D9%A5",
@@ -36,12 +36,14 @@ _BAD_JSON = (
     b"[" + b"1" * 5000 + b"]", b'"\\ud800"', b"\xff\xfe", b'{"a":1,"a":1}',
     b'[["\\ud800",1]]', b'[["a","1"]]', b'[["a",-1]]', b'[["a",1.0]]', b'[["a",true]]', b'[["a"]]', b'[["A",1]]', b"[[1,1]]",
     b'[["../x",1]]', b'[["a",18446744073709551616]]', b'[["a",1e3]]',
+    b'{"chunks":[]}', b'{"chunks":[],"rehearsal":1}', b'{"rehearsal":true}', b'{"chunks":{},"rehearsal":true}',
+    b'{"chunks":[["A",1]],"rehearsal":true}',
     b'{"round":1}', b'{"group":"a"}', b'{"round":1,"round":2,"group":"a"}', b'{"round":-1,"group":"a"}',
     b'{"round":1.5,"group":"a"}', b'{"round":"1","group":"a"}', b'{"round":true,"group":"a"}', b'{"round":1,"group":""}',
     b'{"round":1,"group":"\\ud800"}', b'{"round":1,"group":"a\\u0000"}', b'{"round":1,"group":1}',
     b'{"round":99999999999999999999,"group":"a"}', b'{"round":1,"group":"' + b"a" * 256 + b'"}',
 )  # fmt: skip
-"""Neither a list of tombstones nor the note of a round."""
+"""Neither a list of tombstones nor chunks to sweep nor the note of a round."""
 
 
 def _posted(path: bytes, body: bytes) -> bytes:
@@ -50,11 +52,11 @@ def _posted(path: bytes, body: bytes) -> bytes:
 
 JSON = [
     _asked(f"B6 {path.decode()} of {shown(body)}", _posted(path, body), 400)
-    for path in (b"/sync/drop", b"/sync/round")
+    for path in (b"/sync/drop", b"/sync/round", b"/sync/sweep")
     for body in _BAD_JSON
 ] + [
     _asked(f"B15 {path.decode()} of 300 KB", _posted(path, b" " * 300_000), 413, behind=Behind.EITHER)
-    for path in (b"/sync/drop", b"/sync/round")
+    for path in (b"/sync/drop", b"/sync/round", b"/sync/sweep")
 ]  # fmt: skip
 
 _NEVER = b"%d" % 2**63

@@ -172,9 +172,9 @@ def test_a_count_that_is_none_is_refused(count: Any) -> None:
 def test_more_tombstones_than_may_be_dropped_at_once_are_refused() -> None:
     """A thousand are taken."""
     row = ["abc", 1]
-    assert len(sync_wire.tombstones_of(json.dumps([row] * sync_wire.MOST_TOMBSTONES).encode())) == sync_wire.MOST_TOMBSTONES
+    assert len(sync_wire.tombstones_of(json.dumps([row] * sync_wire.MOST_NAMED).encode())) == sync_wire.MOST_NAMED
     with pytest.raises(BadInput):
-        sync_wire.tombstones_of(json.dumps([row] * (sync_wire.MOST_TOMBSTONES + 1)).encode())
+        sync_wire.tombstones_of(json.dumps([row] * (sync_wire.MOST_NAMED + 1)).encode())
 
 
 READERS: list[Callable[[bytes], object]] = [

@@ -58,3 +58,24 @@ class RoundTimerTests(SynchronousTestCase):
         self.clock.advance(600)
         self.assertEqual(len(self.rounds), 1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_the_first_round_can_be_put_off(self) -> None:
+        """What costs much should not come with each restart; the next ones come as usual."""
+        timer = RoundTimer("sweep", 86_400, self.begin, self.clock, 3600)
+        timer.startService()
+        self.clock.advance(3599)
+        self.assertEqual(self.rounds, [])
+        self.clock.advance(1)
+        self.assertEqual(len(self.rounds), 1)
+        self.rounds[0].callback(None)
+        self.clock.advance(86_400 - 3600)
+        self.assertEqual(len(self.rounds), 2)
+        self.rounds[1].callback(None)
+        self.successResultOf(timer.stopService())
+
+    def test_one_that_is_put_off_never_comes_after_the_end(self) -> None:
+        """Nothing is left on the clock."""
+        timer = RoundTimer("sweep", 86_400, self.begin, self.clock, 3600)
+        timer.startService()
+        self.successResultOf(timer.stopService())
+        self.assertEqual((self.clock.getDelayedCalls(), self.rounds), ([], []))

@@ -17,7 +17,17 @@ from sos.store.memory import MemoryStore
 from sos.usecases.cluster import Cluster
 from sos.words.blob import BlobID, Entry, Kind, Span, Version
 from sos.words.errors import ServerUnavailable
-from sos.words.interfaces import IBlobRemover, IBlobStore, IDigested, OpenBlob, Received, Removed, StoreSummary
+from sos.words.interfaces import (
+    IBlobRemover,
+    IBlobStore,
+    IDigested,
+    ISweepable,
+    OpenBlob,
+    Received,
+    Removed,
+    StoreSummary,
+    Swept,
+)
 from sos.words.versions import HybridClock
 from tests.support import bytes_body, success_of
 
@@ -77,7 +87,7 @@ def put_chunked(store: IBlobStore, payload: bytes, name: str, chunk_size: int, v
     return manifest
 
 
-@implementer(IBlobStore, IBlobRemover, IDigested)
+@implementer(IBlobStore, IBlobRemover, IDigested, ISweepable)
 class Flaky:
     """A store whose next calls fail as a script says: an error is raised, None lets the call through; then it is well."""
 
@@ -140,6 +150,12 @@ class Flaky:
 
     async def drop_tombstones(self, tombstones: Sequence[tuple[BlobID, Version]]) -> int:
         return await self._answer("drop_tombstones", tombstones)  # type: ignore[no-any-return]
+
+    async def of_kind(self, kind: Kind, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+        return await self._answer("of_kind", kind, after, limit)  # type: ignore[no-any-return]
+
+    async def sweep(self, chunks: Sequence[tuple[BlobID, Version]], is_rehearsal: bool = False) -> Swept:
+        return await self._answer("sweep", chunks, is_rehearsal)  # type: ignore[no-any-return]
 
     async def note_round(self, number: int, group: str) -> None:
         await self._answer("note_round", number, group)

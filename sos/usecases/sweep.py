@@ -30,7 +30,7 @@ from sos.usecases.cluster import Cluster
 from sos.usecases.concurrently import for_each
 from sos.words.blob import BlobID, Entry, Kind
 from sos.words.errors import BlobDamaged, BlobNotFound, BlobTooLarge, SOSError
-from sos.words.interfaces import INameSet, ISweepable, Swept
+from sos.words.interfaces import INameSet, ISweepable, OpenBlob, Swept
 
 PAGE = 1000
 """Entries read from a member at a time, and chunks that it is asked to let go of."""
@@ -206,7 +206,7 @@ class _Census:
 
     async def _fetched(self, entry: Entry, server: Server) -> Manifest:
         """Read a manifest at one member. Raises `BadInput` for one that makes no sense, and what `fetch` raises."""
-        opened = await self._cluster.store_of(server).fetch(entry.id)
+        opened = await self._opened(entry, server)
         try:
             payload = await collect(opened.body, MOST_BYTES)
         except BlobTooLarge:
@@ -214,6 +214,13 @@ class _Census:
         if entry.sha256 is None or hashlib.sha256(payload).digest() != entry.sha256:
             raise BlobDamaged(entry.id)
         return manifest_of(payload, entry.id)
+
+    async def _opened(self, entry: Entry, server: Server) -> OpenBlob:
+        """Open a manifest, one that has expired too: a wrong clock hides it, and must not cost it its chunks."""
+        digested = self._cluster.digested(server)
+        if entry.expires is None or digested is None:
+            return await self._cluster.store_of(server).fetch(entry.id)
+        return await digested.fetch_past_expiry(entry.id)
 
 
 def _key(entry: Entry) -> BlobID:

@@ -219,6 +219,21 @@ def test_a_manifest_that_no_member_has_undamaged_hinders_it() -> None:
     assert sweep(group_of(*stores), [OBJECT.id]).swept.chunks == 4
 
 
+def test_an_expired_object_keeps_its_chunks_as_long_as_its_manifest() -> None:
+    """It is hidden, and not gone: the clock may be wrong. When the reaper has been there, the chunks go as well."""
+    place = Place()
+    stores = [MemoryStore(name, HybridClock(lambda: place.now), expiry_grace=10 * DAY) for name in "ab"]
+    put_chunks(stores, OBJECT)
+    put_manifest(stores, OBJECT, expires=int(NOW) + 60)
+    place.wait()
+    assert isinstance(failure_of(stores[0].fetch(OBJECT.id)), BlobNotFound)
+    assert sweep(group_of(*stores)).swept == Swept()
+    place.wait()
+    for store in stores:
+        success_of(store.reap())
+    assert sweep(group_of(*stores)).swept.chunks == 4
+
+
 @pytest.mark.parametrize("payload", [b"{}", b"no JSON", manifest_json(OTHER.manifest)])
 def test_a_manifest_that_makes_no_sense_hinders_it(payload: bytes) -> None:
     """H60: another's, or nobody's. Whatever wrote it, its chunks may be wanted."""

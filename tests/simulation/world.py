@@ -9,7 +9,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from sos.decisions.health import Health
@@ -34,6 +33,7 @@ from sos.web.upload import upload_root
 from sos.words.versions import HybridClock
 from tests.simulation.disks import Disk, SimStore
 from tests.simulation.network import Network
+from tests.simulation.time import SimClock
 
 NOW = 1_700_000_000.0
 GROUPS = {"one": ("a", "b", "c"), "two": ("d", "e")}
@@ -143,7 +143,7 @@ class World:
     """All of it, made from a seed."""
 
     def __init__(self, chance: Random, min_copies: int | None) -> None:
-        self.clock = Clock()
+        self.clock = SimClock()
         self.chance = chance
         self.min_copies = min_copies
         self.network = Network(self.clock, chance)
@@ -163,11 +163,11 @@ class World:
         """Let events happen one after the other until something has happened; no longer than `limit` seconds."""
         deadline = self.clock.seconds() + limit
         while not happened():
-            calls = self.clock.getDelayedCalls()
-            if not calls or calls[0].getTime() > deadline:
-                self.clock.advance(max(0.0, deadline - self.clock.seconds()))
+            left = deadline - self.clock.seconds()
+            if self.clock.until_next() > left:
+                self.clock.advance(max(0.0, left))
                 return happened()
-            self.clock.advance(max(0.0, calls[0].getTime() - self.clock.seconds()))
+            self.clock.advance(self.clock.until_next())
         return True
 
     def run_for(self, seconds: float) -> None:

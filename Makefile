@@ -1,6 +1,7 @@
 # make run     an api and two stores on this machine, until Ctrl-C
 # make test    all that continuous integration runs
 # make fuzz    mutated requests and answers (SECONDS=60; SEED=… plays a find again)
+# make simulate seeds of a simulated cluster under faults (SEEDS=100, FIRST=0; SEED=7 shows one)
 # make torture what takes time: deadlines, slow clients, failing disks, ten thousand races; a quarter of an hour, and counts
 # make bench   sos beside nginx, five minutes (QUICK=1: one; ROWS=regex picks; see benchmarks/README.rst)
 # make clean   remove what these two have made, but for the stores in data/
@@ -15,7 +16,7 @@ BIN = $(VENV)/bin
 # A plain editable install does not show the plugin to twistd; this mode does.
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
 
-.PHONY: help run test fuzz torture bench clean
+.PHONY: help run test fuzz simulate torture bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -52,6 +53,9 @@ bench: $(VENV)/installed
 
 fuzz: $(VENV)/installed-dev
 	SECONDS=$(SECONDS) SEED=$(SEED) $(BIN)/python -m tests.fuzz
+
+simulate: $(VENV)/installed-dev
+	SEED=$(SEED) SEEDS=$(SEEDS) FIRST=$(FIRST) $(BIN)/python -m tests.simulation
 
 torture: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m torture tests

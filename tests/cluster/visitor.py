@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from attrs import frozen
@@ -51,6 +51,8 @@ class Visitor(Protocol):
         self._request = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + (body or b"")
         self._received: list[bytes] = []
         self.is_over = False
+        self.when_over: Callable[[], object] = lambda: None
+        """Called when nothing more comes."""
 
     def connectionMade(self) -> None:
         """Ask."""
@@ -64,6 +66,7 @@ class Visitor(Protocol):
     def connectionLost(self, reason: Failure | None = None) -> None:
         """Note that nothing more comes."""
         self.is_over = True
+        self.when_over()
 
     def leave(self) -> None:
         """Go, without waiting for the answer."""

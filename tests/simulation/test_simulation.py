@@ -1,0 +1,24 @@
+"""The simulated cluster: some seeds with every commit, and a run can be played again. ``make simulate`` runs many."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.run import simulate
+
+SECONDS = 25.0
+"""Of the simulated clock: two or three seconds of ours for each seed."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_a_seed_has_no_violation(seed: int) -> None:
+    """Clients, faults, peace, two rounds: what was seen can have happened, and the members are equal."""
+    report = simulate(seed, SECONDS)
+    assert report.problems == []
+    assert report.done > 20
+
+
+def test_a_seed_replays_exactly() -> None:
+    """All that clients saw, to the microsecond."""
+    assert simulate(11, 5.0).trace == simulate(11, 5.0).trace

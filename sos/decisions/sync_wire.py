@@ -108,6 +108,7 @@ def summary_json(summary: StoreSummary) -> bytes:
             "group": summary.group,
             "dropped_round": summary.dropped_round,
             "dropped_version": summary.dropped_version,
+            "time": summary.time,
         }
     )
 
@@ -133,6 +134,7 @@ def summary_of(payload: bytes) -> StoreSummary:
         group=group,
         dropped_round=_number(fields.get("dropped_round", 0), _LARGEST_SIZE),
         dropped_version=version_of(fields.get("dropped_version", 0)),
+        time=None if fields.get("time") is None else _number(fields["time"], _LARGEST_SIZE),
     )
 
 

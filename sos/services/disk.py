@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 
 from sos.services.threads import Threads
@@ -34,7 +34,7 @@ class DiskService(Service):
         sweep_age: float,
         adopt: str | None,
         wall: Callable[[], float],
-        reactor: IReactorFromThreads,
+        reactor: Any,
     ) -> None:
         """Keep the store in a directory, and make it a member of the group `adopt`; `wall` gives unix seconds."""
         self._path = path
@@ -44,6 +44,7 @@ class DiskService(Service):
         self._sweep_age = sweep_age
         self._adopt = adopt
         self._wall = wall
+        self._seconds = reactor.seconds
         self._writing = Threads(reactor, WRITING_THREADS, f"writing {path}")
         self._committing = Threads(reactor, 1, f"committing {path}")
         self._store: DiskStore | None = None
@@ -66,6 +67,7 @@ class DiskService(Service):
             must_exist=self._must_exist,
             tombstone_age=self._tombstone_age,
             sweep_age=self._sweep_age,
+            steady=self._seconds,
         )
 
     def startService(self) -> None:

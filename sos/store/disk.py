@@ -260,6 +260,7 @@ class DiskStore:
             group=self.group,
             dropped_round=self._dropped[0],
             dropped_version=self._dropped[1],
+            time=self._ages.now,
         )
 
     async def digests(self, part: int | None = None) -> Sequence[bytes]:

@@ -49,6 +49,7 @@ def open_disk_store(
     tombstone_age: float = DEFAULT_TOMBSTONE_AGE,
     expiry_grace: float = DEFAULT_EXPIRY_GRACE,
     sweep_age: float = DEFAULT_SWEEP_AGE,
+    steady: Callable[[], float] | None = None,
     make_uuid: Callable[[], str] = _random_uuid,
     make_fs: Callable[[Path, int], Fs] = Fs,
 ) -> DiskStore:
@@ -61,14 +62,14 @@ def open_disk_store(
 
     Tombstones may be dropped `tombstone_age` seconds after they were taken, and expired blobs turn into tombstones
     `expiry_grace` seconds later; chunks that no manifest names may go after `sweep_age` seconds. All by this store's own
-    clock.
+    clock; where `steady` counts seconds, a wall clock that is set ahead meanwhile makes nothing old.
     """
     claimed = claim(path, must_exist=must_exist, make_uuid=make_uuid)
     with contextlib.ExitStack() as undo:
         undo.callback(os.close, claimed.descriptor)
         fs = make_fs(path, claimed.descriptor)
         try:
-            ages = Ages(wall, tombstone_age, expiry_grace, sweep_age)
+            ages = Ages(wall, tombstone_age, expiry_grace, sweep_age, steady)
             store = _opened(claimed, fs, reserve, in_thread, commit_in_thread, ages, undo)
         except OSError as error:
             raise StoreRefused(f"The store {path} cannot be used: {error.strerror} ({error.filename or path}).") from error

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from sos.decisions.clocks import astray, complaint_of
 from sos.decisions.ghosts import Ghosts
 from sos.decisions.topology import Group, Server
 from sos.usecases.anti_entropy import AntiEntropy
@@ -71,6 +72,7 @@ class Replication:
         await Homecoming(self._cluster, copier, self._at_once, self._page).of(summaries)
         if outcome.is_complete and not outcome.behind:
             await self._clear(summaries, outcome)
+        self._alarm(summaries)
         self._tell(outcome)
         return outcome
 
@@ -120,6 +122,12 @@ class Replication:
             await digested.note_round(number, group.name)
         except SOSError as error:
             copier.leave_out(server, error)
+
+    def _alarm(self, summaries: Summaries) -> None:
+        """Say whose clock is a day off: it hides what has not expired, and its ages are wrong."""
+        times = {server: float(said.time) for server, said in summaries.items() if said.time is not None}
+        for server, ahead in astray(times, self._cluster.versions.now()).items():
+            self._log.error("In this round {complaint}; set it right", complaint=complaint_of(server, ahead))
 
     def _tell(self, outcome: Round) -> None:
         if outcome.copied or outcome.renewed or outcome.buried or outcome.failed:

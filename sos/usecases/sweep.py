@@ -6,6 +6,7 @@ among them. What must hold is that it never takes a chunk that somebody needs:
 
 - A chunk that a manifest names, seen or not. Where so many members of a group are out of reach that a manifest could hide
   there, or where a manifest cannot be read, the sweep removes nothing at all.
+- A chunk that a member takes for old because its clock is days ahead. Where a member's clock is astray, nothing is removed.
 - A chunk of an upload whose manifest is still to come. An upload stores or renews each chunk before it writes its manifest,
   and may last a day; a store lets go of what it took longer ago than seven, and looks at version and age in the transaction
   that removes it. A copy that was not renewed may go; the renewed one is newer, and the next round brings it back.
@@ -22,6 +23,7 @@ from collections.abc import Callable, Collection, Sequence
 from attrs import define, field
 from twisted.logger import Logger
 
+from sos.decisions.clocks import astray, complaint_of
 from sos.decisions.manifest import MOST_BYTES, Manifest, manifest_of
 from sos.decisions.tally import may_hide
 from sos.decisions.topology import Group, Server
@@ -140,6 +142,7 @@ class _Census:
         self._page = page
         self._report = report
         self._unreadable: set[BlobID] = set()
+        self._times: dict[Server, float] = {}
 
     async def take(self, needed_in: Callable[[Group], int]) -> None:
         """Read all manifests, and note what hinders the sweep: groups in which one can hide, and those not to be read."""
@@ -152,13 +155,18 @@ class _Census:
                     f"of the {len(group.members)} members of group {group.name}, {listed} could be asked for all that they"
                     " hold: a manifest may hide on the others."
                 )
+        for server, ahead in astray(self._times, self._cluster.versions.now()).items():
+            self._report.hindrances.append(f"{complaint_of(server, ahead)}: what it takes for old may be young.")
 
     async def _list(self, server: Server, group: Group) -> bool:
         """Read the manifests of one member, and say whether it has named them all."""
-        sweepable, after = self._cluster.sweepable(server), ""
-        if sweepable is None:
+        sweepable, digested, after = self._cluster.sweepable(server), self._cluster.digested(server), ""
+        if sweepable is None or digested is None:
             return False
         try:
+            said = (await digested.summary()).time
+            if said is not None:
+                self._times[server] = said
             while page := await sweepable.of_kind(Kind.MANIFEST, after, self._page):
                 await self._read_page(page, server, group)
                 after = page[-1].id

@@ -189,6 +189,7 @@ class StoreSummary:
     `round` is the number of the last completed round that reached it, 0 for none; `group` the name of the group that
     it belongs to, None before its first round. Damaged entries and strays are left out of the digests.
     `dropped_round` is the round of the store when it last dropped tombstones, `dropped_version` the newest it ever dropped.
+    `time` is what the store takes for unix seconds, None where it does not say.
     """
 
     store: str
@@ -202,6 +203,7 @@ class StoreSummary:
     group: str | None
     dropped_round: int = 0
     dropped_version: Version = OLD_CONTRACT
+    time: int | None = None
 
 
 class IDigested(Interface):

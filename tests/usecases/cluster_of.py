@@ -55,10 +55,15 @@ def server(name: str) -> Server:
 
 
 def cluster_of(**groups: Mapping[str, IBlobStore]) -> Cluster:
-    """Make a cluster of groups, each with its members' names and stores."""
+    """Make a cluster of groups, each with its members' names and stores, whose api has a clock that stands still."""
+    return cluster_with(clock(), groups)
+
+
+def cluster_with(versions: HybridClock, groups: Mapping[str, Mapping[str, IBlobStore]]) -> Cluster:
+    """Make a cluster of groups whose api goes by a clock of the test."""
     topology = Topology(tuple(Group(name, tuple(map(server, members))) for name, members in groups.items()))
     stores = {server(name): store for members in groups.values() for name, store in members.items()}
-    return Cluster(topology, stores.__getitem__, Health(lambda: 0.5), Clock(), lambda servers: None, clock())
+    return Cluster(topology, stores.__getitem__, Health(lambda: 0.5), Clock(), lambda servers: None, versions)
 
 
 def put(store: IBlobStore, payload: bytes, name: str, version: int = 1, kind: Kind = Kind.BLOB) -> Entry:

@@ -20,7 +20,7 @@ from sos.words.errors import BlobDamaged, BlobNotFound, ServerUnavailable, Unsup
 from sos.words.interfaces import IBlobStore, Swept
 from sos.words.versions import HybridClock
 from tests.support import bytes_body, failure_of, immediately, success_of
-from tests.usecases.cluster_of import NOW, Flaky, cluster_of
+from tests.usecases.cluster_of import NOW, Flaky, cluster_with
 
 DAY = 86_400.0
 DOWN = ServerUnavailable("http://x:3001", "connection refused")
@@ -46,14 +46,22 @@ OTHER = Object(BlobID("b" * 40), (PAYLOADS[1], b"its own"))
 
 
 class Place:
-    """Stores on one wall clock."""
+    """Stores and an api on one wall clock."""
 
     def __init__(self) -> None:
         self.now = NOW
 
+    def clock(self) -> HybridClock:
+        """Make a clock of this place."""
+        return HybridClock(lambda: self.now)
+
+    def group_of(self, *stores: IBlobStore) -> Cluster:
+        """Make one group of stores."""
+        return cluster_with(self.clock(), {"one": {f"m{number}": store for number, store in enumerate(stores)}})
+
     def stores(self, names: str) -> list[MemoryStore]:
         """Make empty ones."""
-        return [MemoryStore(name, HybridClock(lambda: self.now)) for name in names]
+        return [MemoryStore(name, self.clock()) for name in names]
 
     def wait(self, days: float = 8) -> None:
         """Let chunks grow old."""
@@ -79,11 +87,6 @@ def put(stores: Sequence[IBlobStore], stored: Object) -> None:
     """Store an object."""
     put_chunks(stores, stored)
     put_manifest(stores, stored)
-
-
-def group_of(*stores: IBlobStore) -> Cluster:
-    """Make one group of stores."""
-    return cluster_of(one={f"m{number}": store for number, store in enumerate(stores)})
 
 
 def sweep(cluster: Cluster, ignored: Sequence[BlobID] = (), *, is_rehearsal: bool = False, page: int = 1000) -> SweepReport:
@@ -112,7 +115,7 @@ def test_what_a_manifest_names_stays_and_the_rest_goes(page: int) -> None:
     for store in stores:
         success_of(store.remove(OTHER.id, Version(9)))
     place.wait()
-    report = sweep(group_of(*stores), page=page)
+    report = sweep(place.group_of(*stores), page=page)
     assert (report.is_complete, report.manifests, report.chunks) == (True, 1, 6)
     assert report.swept == Swept(2, 2 * len(b"its own"))
     assert [chunks_of(store) for store in stores] == [ids_of(OBJECT)] * 2
@@ -124,9 +127,9 @@ def test_after_a_sweep_the_members_are_equal_and_a_round_brings_nothing_back() -
     stores = place.stores("abc")
     put_chunks(stores, OBJECT)
     place.wait()
-    report = sweep(group_of(*stores[:2], Flaky(stores[2], always=DOWN)))
+    report = sweep(place.group_of(*stores[:2], Flaky(stores[2], always=DOWN)))
     assert (report.hindrances, report.swept.chunks) == ([], 4)
-    success_of(Replication(group_of(*stores), SilentReporter()).round())
+    success_of(Replication(place.group_of(*stores), SilentReporter()).round())
     assert [chunks_of(store) for store in stores] == [set()] * 3
     assert len({success_of(store.summary()).root for store in stores}) == 1
 
@@ -137,10 +140,10 @@ def test_what_is_young_stays() -> None:
     stores = place.stores("ab")
     put_chunks(stores, OBJECT)
     place.wait(days=2)
-    assert sweep(group_of(*stores)).swept == Swept()
+    assert sweep(place.group_of(*stores)).swept == Swept()
     put_manifest(stores, OBJECT)
     place.wait()
-    assert sweep(group_of(*stores)).swept == Swept()
+    assert sweep(place.group_of(*stores)).swept == Swept()
     assert chunks_of(stores[0]) == ids_of(OBJECT)
 
 
@@ -150,7 +153,7 @@ def test_a_rehearsal_counts_and_changes_nothing() -> None:
     stores = place.stores("ab")
     put_chunks(stores, OBJECT)
     place.wait()
-    report = sweep(group_of(*stores), is_rehearsal=True)
+    report = sweep(place.group_of(*stores), is_rehearsal=True)
     assert report.swept == Swept(4, 2 * sum(map(len, PAYLOADS)))
     assert chunks_of(stores[0]) == ids_of(OBJECT)
 
@@ -162,7 +165,7 @@ def test_a_manifest_in_another_group_counts() -> None:
     put_chunks([one], OBJECT)
     put_manifest([two], OBJECT)
     place.wait()
-    assert sweep(cluster_of(one={"a": one}, two={"b": two})).swept == Swept()
+    assert sweep(cluster_with(place.clock(), {"one": {"a": one}, "two": {"b": two}})).swept == Swept()
     assert chunks_of(one) == ids_of(OBJECT)
 
 
@@ -173,7 +176,7 @@ def test_a_group_out_of_reach_hinders_it(error: Exception) -> None:
     (one, two) = place.stores("ab")
     put_chunks([one], OBJECT)
     place.wait()
-    report = sweep(cluster_of(one={"a": one}, two={"b": Flaky(two, always=error)}))
+    report = sweep(cluster_with(place.clock(), {"one": {"a": one}, "two": {"b": Flaky(two, always=error)}}))
     assert (len(report.hindrances), report.swept) == (1, Swept())
     assert "group two" in report.hindrances[0]
     assert chunks_of(one) == ids_of(OBJECT)
@@ -186,9 +189,9 @@ def test_of_three_members_one_may_be_away() -> None:
     put_chunks(stores[:2], OBJECT)
     put_manifest(stores[1:], OBJECT)
     place.wait()
-    report = sweep(group_of(Flaky(stores[0]), stores[1], Flaky(stores[2], always=DOWN)))
+    report = sweep(place.group_of(Flaky(stores[0]), stores[1], Flaky(stores[2], always=DOWN)))
     assert (report.hindrances, len(report.failures) > 0, report.swept) == ([], True, Swept())
-    report = sweep(group_of(stores[0], Flaky(stores[1], always=DOWN), Flaky(stores[2], always=DOWN)))
+    report = sweep(place.group_of(stores[0], Flaky(stores[1], always=DOWN), Flaky(stores[2], always=DOWN)))
     assert (len(report.hindrances), report.swept) == (1, Swept())
 
 
@@ -198,7 +201,7 @@ def test_a_member_that_missed_a_round_does_not_count() -> None:
     stores = place.stores("ab")
     put_chunks(stores, OBJECT)
     place.wait()
-    cluster = group_of(*stores)
+    cluster = place.group_of(*stores)
     success_of(stores[0].note_round(3, "one"))
     report = sweep(cluster)
     assert (len(report.hindrances), report.swept) == (1, Swept())
@@ -211,12 +214,12 @@ def test_a_manifest_that_no_member_has_undamaged_hinders_it() -> None:
     put(stores, OBJECT)
     place.wait()
     stores[0].damage(OBJECT.id)
-    assert sweep(group_of(*stores)).hindrances == []
+    assert sweep(place.group_of(*stores)).hindrances == []
     stores[1].damage(OBJECT.id)
-    report = sweep(group_of(*stores))
+    report = sweep(place.group_of(*stores))
     assert (len(report.hindrances), report.swept) == (1, Swept())
     assert OBJECT.id in report.hindrances[0]
-    assert sweep(group_of(*stores), [OBJECT.id]).swept.chunks == 4
+    assert sweep(place.group_of(*stores), [OBJECT.id]).swept.chunks == 4
 
 
 def test_an_expired_object_keeps_its_chunks_as_long_as_its_manifest() -> None:
@@ -227,11 +230,23 @@ def test_an_expired_object_keeps_its_chunks_as_long_as_its_manifest() -> None:
     put_manifest(stores, OBJECT, expires=int(NOW) + 60)
     place.wait()
     assert isinstance(failure_of(stores[0].fetch(OBJECT.id)), BlobNotFound)
-    assert sweep(group_of(*stores)).swept == Swept()
+    assert sweep(place.group_of(*stores)).swept == Swept()
     place.wait()
     for store in stores:
         success_of(store.reap())
-    assert sweep(group_of(*stores)).swept.chunks == 4
+    assert sweep(place.group_of(*stores)).swept.chunks == 4
+
+
+@pytest.mark.parametrize("days", [-3, 3, 3650])
+def test_a_member_whose_clock_is_astray_hinders_it(days: int) -> None:
+    """F13: what it takes for old may be what an upload has just brought; its tombstones would win everywhere."""
+    place = Place()
+    fine, wrong = place.stores("a")[0], MemoryStore("b", HybridClock(lambda: place.now + days * DAY))
+    put_chunks([fine, wrong], OBJECT)
+    report = sweep(place.group_of(fine, wrong))
+    assert ([("clock" in why) for why in report.hindrances], report.swept) == ([True], Swept())
+    place.wait()
+    assert sweep(place.group_of(fine)).swept.chunks == 2
 
 
 @pytest.mark.parametrize("payload", [b"{}", b"no JSON", manifest_json(OTHER.manifest)])
@@ -242,7 +257,7 @@ def test_a_manifest_that_makes_no_sense_hinders_it(payload: bytes) -> None:
     put_chunks([store], OBJECT)
     success_of(store.receive(Entry(id=OBJECT.id, version=Version(2), kind=Kind.MANIFEST), bytes_body(payload)))
     place.wait()
-    report = sweep(group_of(store))
+    report = sweep(place.group_of(store))
     assert (len(report.hindrances), report.swept) == (1, Swept())
 
 
@@ -254,7 +269,7 @@ def test_two_cuts_of_one_object_both_count() -> None:
     put(stores[:1], OBJECT)
     put(stores[1:], recut)
     place.wait()
-    assert sweep(group_of(*stores)).swept == Swept()
+    assert sweep(place.group_of(*stores)).swept == Swept()
     assert [chunks_of(store) for store in stores] == [ids_of(OBJECT), ids_of(recut)]
 
 
@@ -264,8 +279,8 @@ def test_a_member_that_fails_later_keeps_its_chunks_for_now() -> None:
     stores = place.stores("ab")
     put_chunks(stores, OBJECT)
     place.wait()
-    failing = Flaky(stores[0], [None, DOWN])
-    report = sweep(group_of(failing, stores[1]))
+    failing = Flaky(stores[0], [None, None, DOWN])
+    report = sweep(place.group_of(failing, stores[1]))
     assert (report.hindrances, len(report.failures), report.swept.chunks) == ([], 1, 2)
     assert not report.is_complete
 
@@ -276,7 +291,7 @@ def test_a_manifest_that_is_deleted_meanwhile_hinders_nothing() -> None:
     (store,) = place.stores("a")
     put([store], OBJECT)
     place.wait()
-    report = sweep(group_of(Flaky(store, [None, BlobNotFound(OBJECT.id)])))
+    report = sweep(place.group_of(Flaky(store, [None, None, BlobNotFound(OBJECT.id)])))
     assert (report.hindrances, report.swept.chunks) == ([], 2)
 
 
@@ -286,7 +301,7 @@ def test_a_manifest_that_cannot_be_fetched_now_hinders_it() -> None:
     (store,) = place.stores("a")
     put([store], OBJECT)
     place.wait()
-    report = sweep(group_of(Flaky(store, [None, BlobDamaged(OBJECT.id)])))
+    report = sweep(place.group_of(Flaky(store, [None, None, BlobDamaged(OBJECT.id)])))
     assert (len(report.hindrances), report.swept) == (1, Swept())
 
 
@@ -310,9 +325,9 @@ def test_an_upload_during_the_sweep_keeps_its_chunks() -> None:
                 put_manifest(stores[:1], OBJECT, version=6)
             return listed
 
-    report = sweep(group_of(Meanwhile(stores[0]), stores[1]))
+    report = sweep(place.group_of(Meanwhile(stores[0]), stores[1]))
     assert report.swept == Swept(2, sum(map(len, PAYLOADS)))  # at the member that the upload did not reach
-    success_of(Replication(group_of(*stores), SilentReporter()).round())
+    success_of(Replication(place.group_of(*stores), SilentReporter()).round())
     assert [chunks_of(store) for store in stores] == [ids_of(OBJECT)] * 2
 
 
@@ -323,6 +338,6 @@ def test_two_sweeps_at_once_do_no_harm() -> None:
     put(stores, OTHER)
     put_chunks(stores, OBJECT)
     place.wait()
-    assert [sweep(group_of(*stores)).swept.chunks for _ in range(2)] == [2, 0]
+    assert [sweep(place.group_of(*stores)).swept.chunks for _ in range(2)] == [2, 0]
     assert [chunks_of(store) for store in stores] == [ids_of(OTHER)] * 2
     assert isinstance(failure_of(stores[0].stat(OBJECT.manifest.chunks[0].id)), BlobNotFound)

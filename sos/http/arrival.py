@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from copy import copy
+from typing import Any
 
 from sos.http.framing import Chunked, Counted, Framing
 from sos.http.head import CHUNKED
+from sos.http.intake import Intake
 from sos.http.limits import Limits
 from sos.http.request_body import RequestBody
 from sos.words.errors import BlobTruncated, SOSError
@@ -14,12 +16,13 @@ from sos.words.errors import BlobTruncated, SOSError
 class Arrival:
     """A body that has not arrived whole. The connection keeps it until it has, or until nobody wants it any more."""
 
-    __slots__ = ("_body", "_framing", "_limits", "_received")
+    __slots__ = ("_body", "_framing", "_intake", "_limits", "_received")
 
-    def __init__(self, body: RequestBody, length: int, limits: Limits) -> None:
-        """Bring `length` bytes, or a chunked body, to `body`."""
+    def __init__(self, body: RequestBody, length: int, limits: Limits, transport: Any) -> None:
+        """Bring `length` bytes, or a chunked body, to `body`; of a long one `transport` reads more at a time."""
         self._body = body
         self._limits = limits
+        self._intake = Intake(transport)
         self._framing: Framing = Chunked(limits) if length == CHUNKED else Counted(length)
         self._received = 0
 
@@ -45,6 +48,9 @@ class Arrival:
         """
         data, rest = self._framing.feed(arrived)
         self._received += len(data)
+        self._intake.moved(len(data))
+        if self._framing.is_complete:
+            self._intake.narrow()
         return data, rest
 
     def deliver(self, data: bytes) -> None:
@@ -65,6 +71,7 @@ class Arrival:
 
     def give_up(self, error: Exception | None = None) -> None:
         """Say that the rest will not come."""
+        self._intake.narrow()
         self._body.fail(error or BlobTruncated("The request was answered before its body was read."))
 
     def begin_period(self) -> None:

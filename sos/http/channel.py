@@ -23,7 +23,6 @@ from zope.interface import implementer
 from sos.http import outgoing
 from sos.http.alarm import Alarm
 from sos.http.arrival import Arrival
-from sos.http.bodies import PIECE
 from sos.http.channel_owner import ChannelOwner
 from sos.http.head import Head, Refused
 from sos.http.head_reader import HeadReader
@@ -31,10 +30,6 @@ from sos.http.outlet import Outlet, outlet_of
 from sos.http.progress import Progress
 from sos.http.request import Request, is_loopback
 from sos.words.errors import BadInput, BlobTooLarge, BlobTruncated, SOSError
-
-LARGE_READ = 256 * 1024
-"""Bytes read at a time of a body that is longer than that; else it is `PIECE`, as Twisted has it. What happens once a piece
-takes as long as what happens to its bytes."""
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
@@ -276,9 +271,7 @@ class Channel(Protocol):
         self._alarm.clear()
         self._request = request = Request(self, head)
         if head.length:
-            self._arrival = Arrival(request.body, head.length, self.limits)
-            if head.length > LARGE_READ:
-                self._wire.bufferSize = LARGE_READ
+            self._arrival = Arrival(request.body, head.length, self.limits, self._wire)
         self.front.dispatch(request)
 
     def _read_body(self, arrival: Arrival) -> None:
@@ -293,7 +286,6 @@ class Channel(Protocol):
             return
         if arrival.is_complete:
             self._arrival = None
-            self._wire.bufferSize = PIECE
             self._untime_body()
         arrival.deliver(data)
 

@@ -23,6 +23,7 @@ T = TypeVar("T")
 _HOST = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,3})?", re.ASCII)
+_RATE = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?", re.ASCII)
 _PERCENT = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,3})?)\s*%", re.ASCII)
 _COUNT = re.compile(r"[0-9]{1,4}", re.ASCII)
 _SHARED = re.compile(r"(?:haproxy:)?(?:tcp6?|ssl|unix):.*|systemd:.*", re.ASCII | re.DOTALL)
@@ -83,6 +84,13 @@ def seconds_of(text: str) -> float:
     if _SECONDS.fullmatch(text) is None:
         raise BadInput(f"{text!r} is no number of seconds.")
     return float(text)
+
+
+def rate_of(text: str) -> float:
+    """Read a number of megabytes a second; give bytes."""
+    if _RATE.fullmatch(text) is None:
+        raise BadInput(f"{text!r} is no number of megabytes a second.")
+    return float(text) * 1e6
 
 
 def worker_count_of(text: str) -> int:

@@ -36,6 +36,7 @@ from sos.option_values import (
     parameter,
     path_of,
     port_of,
+    rate_of,
     reserve_of,
     seconds_of,
     worker_count_of,
@@ -71,7 +72,7 @@ ROLES = ("blob", "api", "all")
 HASHES = ("sha1", "sha256")
 
 _COMMON = frozenset({"role", "verbose"})
-_STORE = frozenset({"store", "must-exist", "reserve", "tombstone-age", "sweep-age"})
+_STORE = frozenset({"store", "must-exist", "reserve", "tombstone-age", "sweep-age", "scrub-rate"})
 _BLOB = frozenset({"host", "port", "listen", "adopt"})
 _MEMBERS = frozenset({"blob-server", "config", "dump"})
 _KEY = frozenset({"cluster-key-file"})
@@ -199,6 +200,7 @@ class Options(MemberOptions):
         parameter("download-listen", "An endpoint string instead of --download-port.", str),
         parameter("tombstone-age", "Seconds for which a deleted blob is remembered at least (604800, 7 days).", seconds_of),
         parameter("sweep-age", "Seconds for which an unneeded chunk is kept at least (604800, 7 days).", seconds_of),
+        parameter("scrub-rate", "MB/s at which what is stored is read again (all of it within 30 days); 0: never.", rate_of),
         parameter("adopt", "Make the store a member of this group, whatever group it belonged to.", group_of),
         parameter("min-copies", "Durable copies that acknowledge an upload (2 in groups of 3 or more, else 1).", count_of),
         parameter("replicate-every", f"Seconds between rounds of replication ({DEFAULT_ROUND:.0f}); 0: none.", seconds_of),
@@ -303,6 +305,7 @@ class Options(MemberOptions):
             reserve=self.value("reserve", Reserve()),
             tombstone_age=self.value("tombstone-age", TOMBSTONE_AGE),
             sweep_age=self.value("sweep-age", SWEEP_AGE),
+            scrub_rate=self["scrub-rate"],
         )
 
     def _min_copies(self, topology: Topology) -> int | None:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from attrs import evolve
 from zope.interface import implementer
 
-from sos.decisions import sync_wire, wire
+from sos.decisions import scrub_wire, sync_wire, wire
 from sos.decisions.buckets import BUCKETS, PARTS, bucket_of
 from sos.http.answer import Answer
 from sos.http.bodies import BytesSource, collect
@@ -27,12 +27,13 @@ from sos.words.errors import (
     SOSError,
     Unsupported,
 )
-from sos.words.interfaces import IRemoteReplica, OpenBlob, Received, Removed, StoreSummary, Swept
+from sos.words.interfaces import IRemoteReplica, IScrubbed, OpenBlob, Received, Removed, ScrubStanding, StoreSummary, Swept
 
+P = TypeVar("P")
 T = TypeVar("T")
 
 
-@implementer(IRemoteReplica)
+@implementer(IRemoteReplica, IScrubbed)
 class RemoteReplica(RemoteStore):
     """The store of a blob server that can be a member of a group."""
 
@@ -127,6 +128,17 @@ class RemoteReplica(RemoteStore):
         """Have a copy checked; see `IDigested`."""
         await self._post(b"/sync/suspect/" + blob_id.encode("ascii"), b"", blob_id=blob_id)
 
+    async def scrub(self) -> int:
+        """Ask for a pass; see `IScrubbed`."""
+        return self._read(scrub_wire.pass_of, await self._post(b"/sync/scrub", b""))
+
+    async def scrub_standing(self) -> ScrubStanding:
+        """Say where the scrub stands; see `IScrubbed`."""
+        status = await self.status()
+        if status is None or "scrub" not in status:
+            raise Unsupported(f"{self.server} does not say where its scrub stands.")
+        return self._read(scrub_wire.standing_of, status["scrub"])
+
     # Asking
 
     async def _get(self, path: bytes, read: Callable[[bytes], T]) -> T:
@@ -178,7 +190,7 @@ class RemoteReplica(RemoteStore):
     def _odd(self, answer: Answer) -> ServerUnavailable:
         return ServerUnavailable(self.server, f"it answered {answer.status}, not as a blob server does")
 
-    def _read(self, read: Callable[[bytes], T], payload: bytes) -> T:
+    def _read(self, read: Callable[[P], T], payload: P) -> T:
         try:
             return read(payload)
         except BadInput as error:

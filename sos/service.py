@@ -78,6 +78,9 @@ REAP_EVERY = 3600.0
 FIRST_SWEEP = 3600.0
 """Seconds before the first sweep of an api: one that is started again and again should not sweep each time."""
 
+SCRUB_EVERY = 1.0
+"""Seconds between looks at whether a pass of the scrub is due, or was asked for; within one it keeps its own pace."""
+
 PROBE_EVERY = 1.0
 """Seconds between looks at which resting members are due to be probed."""
 
@@ -145,6 +148,7 @@ def _blob_server(settings: BlobSettings, reactor: Any) -> Iterator[IService]:
     disk = _disk(settings.path, settings.stores, reactor, settings.adopt)
     yield disk
     yield _reaper(disk, reactor)
+    yield _scrub(disk, reactor)
     root = blob_server_root(disk.store, ClusterGuard(settings.cluster_key), time.time, installed_version())
     yield _port("blobs", settings.listen, root, MOST_OBJECT, reactor)
 
@@ -182,7 +186,7 @@ def _api_of_workers(settings: ApiSettings, options: Options, reactor: Any) -> It
 def _all_in_one(settings: AllSettings, reactor: Any) -> Iterator[IService]:
     disks = {server: _disk(path, settings.stores, reactor) for server, path in settings.path_of.items()}
     yield from disks.values()
-    yield from [_reaper(disk, reactor) for disk in disks.values()]
+    yield from [timer(disk, reactor) for disk in disks.values() for timer in (_reaper, _scrub)]
     cluster = cluster_of(settings.api.topology, lambda server: disks[server].store, reactor)
     yield from _api(settings.api, cluster, reactor)
 
@@ -234,6 +238,7 @@ def _disk(path: Path, settings: StoreSettings, reactor: Any, adopt: str | None =
         tombstone_age=settings.tombstone_age,
         sweep_age=settings.sweep_age,
         adopt=adopt,
+        scrub_rate=settings.scrub_rate,
         wall=time.time,
         reactor=reactor,
     )
@@ -241,6 +246,10 @@ def _disk(path: Path, settings: StoreSettings, reactor: Any, adopt: str | None =
 
 def _reaper(disk: DiskService, reactor: Any) -> RoundTimer:
     return RoundTimer("reaper", REAP_EVERY, disk.reap, reactor)
+
+
+def _scrub(disk: DiskService, reactor: Any) -> RoundTimer:
+    return RoundTimer("scrub", SCRUB_EVERY, disk.scrub, reactor)
 
 
 def _port(what: str, address: ListenAddress, root: Resource, most: int, reactor: Any) -> ListeningService:

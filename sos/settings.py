@@ -118,6 +118,8 @@ class StoreSettings:
     """Seconds for which a deleted blob is remembered at least."""
     sweep_age: float = SWEEP_AGE
     """Seconds for which a chunk that no manifest names is kept at least."""
+    scrub_rate: float | None = None
+    """Bytes a second that the scrub reads, None for what is usual, 0 for no passes but those that are asked for."""
 
 
 @frozen(kw_only=True)

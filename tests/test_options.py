@@ -55,6 +55,7 @@ def test_a_blob_server_keeps_to_the_loopback_unless_told() -> None:
     assert settings.warnings == ()
     assert settings.stores.reserve == Reserve()
     assert not settings.stores.must_exist
+    assert settings.stores.scrub_rate is None
     assert settings.cluster_key is None
 
 
@@ -98,6 +99,7 @@ def test_options_of_a_blob_server() -> None:
     assert not settings.listen.is_open
     assert settings.stores.must_exist and settings.verbose
     assert settings.stores.reserve == Reserve(percent=2.5, least=0)
+    assert [blob(f"--scrub-rate={rate}").stores.scrub_rate for rate in ("0", "2.5")] == [0, 2_500_000]
     assert blob("--reserve=10GiB").stores.reserve.bytes_of(2**50) == 10 * 2**30
 
 
@@ -223,6 +225,9 @@ def test_what_was_typed_is_kept() -> None:
         (["--role=blob", "--cluster-key-file=/no/such/file"], "/no/such/file cannot be read"),
         (["--role=api", "--config=/no/such/file"], "/no/such/file cannot be read"),
         (["--role=blob", "data1"], "'data1' is no option"),
+        (["--role=blob", "--scrub-rate=-1"], "--scrub-rate: "),
+        (["--role=blob", "--scrub-rate=fast"], "--scrub-rate: 'fast' is no number of megabytes a second"),
+        (["--role=api", "--blob-server=http://a", "--scrub-rate=1"], "--scrub-rate means nothing to --role=api"),
         (["--wibble"], "--wibble not recognized"),
     ],
 )

@@ -60,6 +60,7 @@ COMMANDS: Mapping[str, Command] = {
     "ls": Command("List all objects.", _in_its_module("ls")),
     "stat": Command("Show what each blob server knows of an object.", _in_its_module("stat")),
     "verify": Command("Show whether the members of each group hold the same.", _in_its_module("verify")),
+    "scrub": Command("Have the blob servers read again all that they hold, now.", _in_its_module("scrub")),
     "status": Command("Show how the blob servers are.", _in_its_module("status")),
     "backup": Command("Back up a store, while it is served or not.", _in_its_module("backup")),
     "import": Command("Take the files of a data directory into a store.", _in_its_module("intake", "import_files")),

@@ -25,6 +25,7 @@ async def own_store(path: Path, settings: StoreSettings, reactor: Any) -> AsyncI
         tombstone_age=settings.tombstone_age,
         sweep_age=settings.sweep_age,
         adopt=None,
+        scrub_rate=settings.scrub_rate,
         wall=time.time,
         reactor=reactor,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol, TextIO
 
 from rich.console import Console
@@ -12,10 +13,16 @@ from rich.progress import (
     ProgressColumn,
     SpinnerColumn,
     TaskID,
+    TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+
+from sos.decisions.topology import Server
+
+_PARTS = 1000
+"""Steps in which the line of a member grows."""
 
 
 class IProgressShown(Protocol):
@@ -39,6 +46,56 @@ class NoProgress:
 
     def advance(self, amount: int) -> None:
         """Do nothing."""
+
+    def end(self) -> None:
+        """Do nothing."""
+
+
+class IMembersShown(Protocol):
+    """Is told how far each of some members is."""
+
+    def moved(self, server: Server, share: float) -> None:
+        """A member has done this part of its work, 0 to 1."""
+
+    def end(self) -> None:
+        """The work is over, for whatever reason."""
+
+
+class BarOfMembers:
+    """Shows one line for all members together."""
+
+    def __init__(self, bar: IProgressShown, servers: Sequence[Server]) -> None:
+        """Show it by a bar."""
+        self._bar = bar
+        self._done = dict.fromkeys(servers, 0)
+        bar.begin("scrub", _PARTS * len(servers))
+
+    def moved(self, server: Server, share: float) -> None:
+        """Let the line grow."""
+        done = max(self._done[server], int(share * _PARTS))
+        self._bar.advance(done - self._done[server])
+        self._done[server] = done
+
+    def end(self) -> None:
+        """Take the line away."""
+        self._bar.end()
+
+
+class LinesOfMembers:
+    """Writes a line whenever a member has done another tenth: for a log."""
+
+    def __init__(self, stream: TextIO, servers: Sequence[Server]) -> None:
+        """Write to a stream."""
+        self._stream = stream
+        self._tenths = dict.fromkeys(servers, 0)
+
+    def moved(self, server: Server, share: float) -> None:
+        """Write a line, if it is time for one."""
+        tenth = int(share * 10)
+        if tenth > self._tenths[server]:
+            self._tenths[server] = tenth
+            self._stream.write(f"{server.url}: {tenth}0 %\n")
+            self._stream.flush()
 
     def end(self) -> None:
         """Do nothing."""
@@ -88,3 +145,13 @@ def progress_of_objects(stream: TextIO, is_wanted: bool) -> IProgressShown:
     if not is_wanted or not stream.isatty():
         return NoProgress()
     return BarOfProgress(stream, SpinnerColumn(), TextColumn("{task.completed:,.0f} objects"))
+
+
+def progress_of_members(stream: TextIO, is_wanted: bool, servers: Sequence[Server]) -> IMembersShown:
+    """Show how far members are: a line that grows on a terminal, else a line for each tenth."""
+    if not is_wanted:
+        return BarOfMembers(NoProgress(), servers)
+    if not stream.isatty():
+        return LinesOfMembers(stream, servers)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    return BarOfMembers(BarOfProgress(stream, *columns), servers)

@@ -32,9 +32,10 @@ class Decision(enum.Enum):
 def merge(current: Entry | None, incoming: Entry) -> Decision:
     """Say what an arriving entry does to the one that is held, whoever sends it.
 
-    Of both entries the SHA-256 is known, for a live entry is merged only after its bytes were hashed.
+    Of both entries the SHA-256 is known, for a live entry is merged only after its bytes were hashed; but nothing is known
+    of a row that was damaged, and whatever comes takes its place.
     """
-    if current is None:
+    if current is None or current.is_unknown:
         return Decision.TAKE
     if current.is_damaged and incoming.is_live and incoming.sha256 == current.sha256:
         return Decision.TAKE if rank(incoming) >= rank(current) else Decision.HEAL
@@ -52,7 +53,7 @@ def held_after(decision: Decision, current: Entry | None, incoming: Entry) -> En
     its digests. A write that is marked does not take that back.
     """
     if current is None or decision is Decision.TAKE:
-        is_stray = incoming.is_stray and (current is None or current.is_stray)
+        is_stray = incoming.is_stray and (current is None or current.is_unknown or current.is_stray)
         return _with_marks(incoming, is_damaged=False, is_stray=is_stray)
     if decision in (Decision.HEAL, Decision.SAME):
         is_stray = current.is_stray and (incoming.is_stray or rank(incoming) < rank(current))

@@ -8,8 +8,8 @@ from sos.decisions.condition import Condition, MemberCondition
 from sos.decisions.reports import NO_LIMIT
 from sos.decisions.sizes import size_text
 
-COLUMNS = ("Group", "Member", "State", "Blobs", "Bytes", "Free", "Inodes", "Version", "Last round")
-NUMBERS = frozenset({"Blobs", "Bytes", "Free", "Inodes", "Last round"})
+COLUMNS = ("Group", "Member", "State", "Blobs", "Bytes", "Free", "Inodes", "Damaged", "Version", "Last round", "Last scrub")
+NUMBERS = frozenset({"Blobs", "Bytes", "Free", "Inodes", "Damaged", "Last round", "Last scrub"})
 """The columns that stand at the right."""
 
 UNKNOWN = "-"
@@ -40,12 +40,18 @@ def age_text(seconds: float) -> str:
 def _figures_of(member: MemberCondition) -> Sequence[str]:
     report = member.report
     if report is None:
-        return (UNKNOWN,) * 6
+        return (UNKNOWN,) * 8
     return (
         f"{report.blobs:,}",
         size_text(report.size),
         size_text(report.free_bytes),
         UNKNOWN if report.free_inodes >= NO_LIMIT else f"{report.free_inodes:,}",
+        f"{report.damaged:,}",
         report.version,
-        UNKNOWN if report.round_age is None else age_text(report.round_age),
+        _age_of(report.round_age),
+        _age_of(report.scrub_age),
     )
+
+
+def _age_of(seconds: float | None) -> str:
+    return UNKNOWN if seconds is None else age_text(seconds)

@@ -75,14 +75,16 @@ def by_id(listings: Mapping[Member, Iterable[Entry]]) -> Iterator[tuple[BlobID, 
 
 def repairs(members: Sequence[Member], held: Mapping[Member, Entry]) -> Sequence[Repair[Member]]:
     """Say what makes `members` equal in one ID, of which some hold an entry. At equal members there is nothing to do."""
-    winner = evolve(max(held.values(), key=rank), is_damaged=False, is_stray=False)  # those marks are each member's own
+    known = [entry for entry in held.values() if not entry.is_unknown]
+    if not known:
+        return (AllDamaged(next(iter(held.values())).id, tuple(held)),)
+    winner = evolve(max(known, key=rank), is_damaged=False, is_stray=False)  # those marks are each member's own
     behind = tuple(member for member in members if _is_behind(held.get(member), winner))
     if not behind:
         return ()
     if not winner.is_live:
         return (Bury(winner, behind),)
-    rivals = tuple(member for member, entry in held.items() if differ_in_bytes(entry, winner))
-    if rivals:
+    if any(differ_in_bytes(entry, winner) for entry in known):
         return (OtherBytes(winner.id, tuple(member for member in members if _is_live_at(held.get(member)))),)
     return _spread(held, winner, behind)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
+from sos.decisions.scrub_wire import standing_of
 from sos.decisions.sizes import GIB, MIB
 from sos.words.errors import BadInput
 
@@ -28,7 +29,9 @@ _LONGEST_TEXT = 100
 
 @frozen(kw_only=True)
 class StoreReport:
-    """How a store is, as its blob server says. `round_age` is seconds since its last round, None where it does not say."""
+    """How a store is, as its blob server says. `round_age` and `scrub_age` are seconds since its last round and
+    since the last pass of its scrub, None where there was none, or it does not say.
+    """
 
     version: str
     store: str
@@ -38,6 +41,8 @@ class StoreReport:
     free_inodes: int
     is_read_only: bool
     round_age: float | None = None
+    damaged: int = 0
+    scrub_age: float | None = None
 
     @property
     def is_full(self) -> bool:
@@ -69,6 +74,8 @@ def report_of(shape: Mapping[str, Any]) -> StoreReport:
         free_inodes=_count(shape, "free_inodes"),
         is_read_only=_flag(shape, "read_only"),
         round_age=_seconds(shape, "replication_age"),
+        damaged=_count(shape, "damaged") if "damaged" in shape else 0,
+        scrub_age=standing_of(shape["scrub"]).age if "scrub" in shape else None,
     )
 
 

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from sos.services.threads import Threads
 from sos.store.disk import DiskStore
 from sos.store.opening import open_disk_store
+from sos.store.pace import Pace
 from sos.store.room import Reserve
 
 WRITING_THREADS = 4
@@ -33,10 +34,14 @@ class DiskService(Service):
         tombstone_age: float,
         sweep_age: float,
         adopt: str | None,
+        scrub_rate: float | None,
         wall: Callable[[], float],
         reactor: Any,
     ) -> None:
-        """Keep the store in a directory, and make it a member of the group `adopt`; `wall` gives unix seconds."""
+        """Keep the store in a directory, and make it a member of the group `adopt`; `wall` gives unix seconds.
+
+        `scrub_rate` is the bytes a second that the scrub reads, None for what is usual, 0 for no passes by itself.
+        """
         self._path = path
         self._reserve = reserve
         self._must_exist = must_exist
@@ -47,6 +52,8 @@ class DiskService(Service):
         self._seconds = reactor.seconds
         self._writing = Threads(reactor, WRITING_THREADS, f"writing {path}")
         self._committing = Threads(reactor, 1, f"committing {path}")
+        self._scrubbing = Threads(reactor, 1, f"scrubbing {path}")
+        self._pace = Pace(reactor, scrub_rate)
         self._store: DiskStore | None = None
 
     @property
@@ -62,6 +69,7 @@ class DiskService(Service):
             self._path,
             in_thread=self._writing,
             commit_in_thread=self._committing,
+            scrub_in_thread=self._scrubbing,
             wall=self._wall,
             reserve=self._reserve,
             must_exist=self._must_exist,
@@ -75,6 +83,7 @@ class DiskService(Service):
         super().startService()
         self._writing.startService()
         self._committing.startService()
+        self._scrubbing.startService()
         if self._adopt is not None:
             adopting = Deferred.fromCoroutine(self._adopted(self._adopt))
             adopting.addErrback(lambda failure: self._log.failure("The store was not adopted", failure))
@@ -83,6 +92,10 @@ class DiskService(Service):
         """Turn all that expired long enough ago into tombstones."""
         while await self.store.reap():
             pass
+
+    async def scrub(self) -> None:
+        """Go on with a pass of the scrub, if one is due."""
+        await self.store.scrub_on(self._pace)
 
     async def _adopted(self, group: str) -> None:
         await self.store.adopt(group)
@@ -97,3 +110,4 @@ class DiskService(Service):
         await self.store.close()
         self._writing.stopService()
         self._committing.stopService()
+        self._scrubbing.stopService()

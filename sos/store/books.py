@@ -13,6 +13,11 @@ from collections.abc import Sequence
 from sos.decisions.buckets import EMPTY, changed, takes_part
 from sos.words.blob import Entry
 
+HEALED = "healed"
+"""The count of damaged entries that good bytes were brought to, ever. It is not one of what is held."""
+
+_ADD = "INSERT INTO counts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
+
 
 def counted(entry: Entry) -> Sequence[tuple[str, int]]:
     """Give what an entry adds to the counts: to ``live`` and ``size``, ``damaged`` or ``deleted``; and to ``strays``."""
@@ -61,14 +66,24 @@ class Books:
         if takes_part(entry):
             self._moved[bucket].append(entry)
 
+    def heal(self) -> None:
+        """Note that good bytes have taken the place of damaged ones."""
+        self._counts[HEALED] += 1
+
+    def see(self, version: int) -> None:
+        """Note that a version is stored."""
+        self._highest = max(self._highest, version)
+
     def settle(self) -> None:
-        """Write what the transaction changed: its last step before it is committed."""
-        counts = [(value, name) for name, value in self._counts.items() if value]
-        self._connection.executemany("UPDATE counts SET value = value + ? WHERE name = ?", counts)
+        """Write what the transaction has changed so far: its last step, or before books are mended."""
+        counts = [(name, value) for name, value in self._counts.items() if value]
+        self._connection.executemany(_ADD, counts)
         digests = [(bucket, self._digest_after(bucket, entries)) for bucket, entries in self._moved.items()]
         self._connection.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?)", digests)
         if self._highest > self._committed_highest:
             self._connection.execute("UPDATE meta SET value = ? WHERE name = 'highest'", (self._highest,))
+        self._counts.clear()
+        self._moved.clear()
 
     def committed(self) -> None:
         """Note that what was settled is durable."""

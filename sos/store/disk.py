@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from attrs import evolve, frozen
+from attrs import evolve
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -22,55 +22,37 @@ from zope.interface import implementer
 
 from sos.decisions.buckets import BUCKETS, BUCKETS_A_PART, PARTS, part_digests
 from sos.store import replica
-from sos.store.ages import Ages
 from sos.store.arrival import check_few, check_incoming, check_place, check_renewal, check_round, limit_of, refuse_losers
+from sos.store.books import HEALED
 from sos.store.commits import Commits, Writer
 from sos.store.examination import Examination
 from sos.store.holdings import BytesSuspected, Holdings
-from sos.store.index import Index, Outcome, Write
-from sos.store.listing import MOST_ENTRIES, Listing
-from sos.store.marker import Claim
+from sos.store.index import Outcome, Write
+from sos.store.lane import shielded
+from sos.store.listing import MOST_ENTRIES
+from sos.store.mending import Mender
+from sos.store.pace import Pace
+from sos.store.parts import Parts
 from sos.store.quarantine import Quarantine, Suspicion
-from sos.store.reader import Reader
-from sos.store.staging import Stage, Workshop
+from sos.store.scrub import Scrub
+from sos.store.staging import Stage
 from sos.words.blob import BlobID, Entry, Kind, Span, Version
 from sos.words.errors import BlobDamaged, SOSError, StoreFull, Unavailable
 from sos.words.interfaces import (
     ILocalReplica,
-    InThread,
     OpenBlob,
     Received,
     Removed,
+    ScrubStanding,
     StoreStatus,
     StoreSummary,
     Swept,
 )
-from sos.words.versions import HybridClock
 
 T = TypeVar("T")
 
-_ROWS_A_CHANGE = 64
-"""Rows that one change drops or expires: whoever waits for another change should not wait for all of them."""
-
 _PAGES_A_REAP = 1024
 """Pages given back to the disk at a time, 4 MiB: each may have to be moved."""
-
-
-@frozen
-class Parts:
-    """What a disk store is put together from."""
-
-    claim: Claim
-    workshop: Workshop
-    index: Index
-    reader: Reader
-    listing: Listing
-    commit_in_thread: InThread
-    clock: HybridClock
-    ages: Ages
-    standing: tuple[int, str | None]
-    dropped: replica.Dropped
-    release: Callable[[], None]
 
 
 @implementer(ILocalReplica)
@@ -99,6 +81,7 @@ class DiskStore:
         self._holdings = Holdings(parts.reader, fs, tree, latch, self._suspect, parts.ages.wall)
         self._examination = Examination(self._holdings, parts.reader, fs, tree, latch, workshop.in_thread)
         self._examining: set[Deferred[None]] = set()
+        self._scrub = Scrub(parts.scrub, workshop, Mender(fs, tree), self._commits, parts.ages, self._marked)
         self._stages: set[Stage] = set()
         self._when_no_stages: Deferred[None] | None = None
         self._is_closed = False
@@ -147,6 +130,8 @@ class DiskStore:
             round=self.round,
             group=self.group,
             round_age=self._ages.since(self._round_noted_at),
+            healed=counts.get(HEALED, 0),
+            scrub=self._scrub.standing,
         )
 
     def _read(self, read: Callable[..., T], *arguments: Any) -> T:
@@ -168,7 +153,7 @@ class DiskStore:
         except BaseException:  # a cancellation too
             stage.discard().addErrback(self._log_failure).addBoth(lambda _: self._left(stage))
             raise
-        return await _shielded(Deferred.fromCoroutine(self._committed(stage)))
+        return await shielded(Deferred.fromCoroutine(self._committed(stage)))
 
     def _admitted(self, entry: Entry, body: IBodyProducer) -> Stage:
         """Make a stage, if a write can succeed at all; else stop the body before it brings anything."""
@@ -238,7 +223,7 @@ class DiskStore:
         """Turn blobs that expired more than the grace ago into tombstones, and give free pages back to the disk."""
         by, number = self._ages.past_grace, 0
         due = self._read(self._listing.expired, by, limit)
-        for some in _runs_of(due):
+        for some in replica.runs_of(due):
             number += await self._commits.submit(partial(replica.expire, blobs=some, now=by, arrived=self._ages.now))
         await self._commits.submit(lambda index: index.give_back_pages(_PAGES_A_REAP))
         return number
@@ -248,20 +233,7 @@ class DiskStore:
     async def summary(self) -> StoreSummary:
         """Say what the whole store holds; the digests are read anew only after a commit."""
         overview = self._read(self._listing.overview)
-        return StoreSummary(
-            store=self.uuid,
-            root=overview.root,
-            live=overview.counts["live"],
-            deleted=overview.counts["deleted"],
-            damaged=overview.counts["damaged"],
-            strays=overview.counts["strays"],
-            clock=self.clock.last,
-            round=self.round,
-            group=self.group,
-            dropped_round=self._dropped[0],
-            dropped_version=self._dropped[1],
-            time=self._ages.now,
-        )
+        return overview.summary(self.uuid, self.clock.last, (self.round, self.group), self._dropped, self._ages.now)
 
     async def digests(self, part: int | None = None) -> Sequence[bytes]:
         """Give the digests of all parts, or of the buckets of one."""
@@ -307,7 +279,7 @@ class DiskStore:
         """Drop tombstones, if they are old by our own clock."""
         self._check_open()
         before, number = self._ages.old_tombstones, 0
-        for some in _runs_of(tombstones):
+        for some in replica.runs_of(tombstones):
             number += await self._commits.submit(partial(replica.drop_tombstones, tombstones=some, before=before))
         self._dropped = await self._commits.submit(replica.dropped)
         return number
@@ -321,7 +293,7 @@ class DiskStore:
         self._check_open()
         check_few(chunks, MOST_ENTRIES)
         before, swept = self._ages.old_chunks, Swept()
-        for some in _runs_of(chunks):
+        for some in replica.runs_of(chunks):
             done = await self._commits.submit(
                 partial(replica.sweep, chunks=some, before=before, arrived=self._ages.now, is_rehearsal=is_rehearsal)
             )
@@ -346,7 +318,7 @@ class DiskStore:
         self._check_open()
         examining = Deferred.fromCoroutine(self._examine(blob_id))
         self._examining.add(examining)
-        await _shielded(examining.addBoth(self._examined, examining))
+        await shielded(examining.addBoth(self._examined, examining))
 
     async def _examine(self, blob_id: BlobID) -> None:
         suspicion = await self._examination.of(blob_id)
@@ -358,6 +330,21 @@ class DiskStore:
         return result
 
     # Damage
+
+    async def scrub(self) -> int:
+        """Ask for a pass over everything now; whoever calls `scrub_on` runs it."""
+        self._check_open()
+        return self._scrub.ask()
+
+    async def scrub_standing(self) -> ScrubStanding:
+        """Say where the scrub stands."""
+        self._check_open()
+        return self._scrub.standing
+
+    async def scrub_on(self, pace: Pace) -> None:
+        """Go on with a pass that is due, to its end; see `Scrub.go_on`."""
+        self._check_open()
+        await self._scrub.go_on(pace)
 
     async def _set_apart(self, suspicion: Suspicion) -> SOSError:
         """Mark an entry as damaged, and give the error that says so; a store that cannot write says the same."""
@@ -386,6 +373,7 @@ class DiskStore:
         for stage in list(self._stages):
             stage.fail(Unavailable("The store is being closed."))
         await self._no_stages()
+        await self._scrub.close()
         await self._commits.close()
         await self._commit_in_thread(self._release)
 
@@ -408,17 +396,5 @@ class DiskStore:
         self._log.failure("The store failed in a way that nobody foresaw", failure=failure)
 
 
-def _shielded(running: Deferred[T]) -> Deferred[T]:
-    """Wait for something that goes on when the one who waits is cancelled."""
-    waiting: Deferred[T] = Deferred()
-    running.addCallbacks(waiting.callback, waiting.errback)
-    return waiting
-
-
 def _expect_sos_error(failure: Failure) -> None:
     failure.trap(SOSError)
-
-
-def _runs_of(named: Sequence[replica.Named]) -> Sequence[Sequence[replica.Named]]:
-    """Cut a list into what one change may have."""
-    return [named[start : start + _ROWS_A_CHANGE] for start in range(0, len(named), _ROWS_A_CHANGE)]

@@ -7,6 +7,7 @@ renames the directory under a running store does no harm.
 from __future__ import annotations
 
 import contextlib
+import enum
 import os
 import sqlite3
 from pathlib import Path
@@ -20,6 +21,15 @@ _UNLIMITED = 2**63 - 1
 
 _BUSY_SECONDS = 5.0
 """How long SQLite waits for a lock that some other program holds; the store itself never lets it wait."""
+
+
+class Kind(enum.Enum):
+    """What a name in a directory stands for."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    OTHER = "other"
+    """A symbolic link, a pipe, or the like."""
 
 
 @frozen
@@ -66,6 +76,15 @@ class Fs:
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=self._descriptor)
 
+    def kinds(self, directory: str) -> dict[str, Kind]:
+        """Give the names in a directory, each with what it is; no link is followed."""
+        descriptor = self._open_directory(directory)
+        try:
+            with os.scandir(descriptor) as found:
+                return {item.name: _kind_of(item) for item in found}
+        finally:
+            os.close(descriptor)
+
     def names(self, directory: str) -> list[str]:
         """Give the names in a directory."""
         descriptor = self._open_directory(directory)
@@ -86,8 +105,8 @@ class Fs:
             view = view[os.write(descriptor, view) :]
 
     def open(self, name: str) -> int:
-        """Open a file for reading, a symbolic link never."""
-        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._descriptor)
+        """Open a file for reading, a symbolic link never; a pipe in its place does not make it wait."""
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self._descriptor)
 
     def size(self, descriptor: int) -> int:
         """Give the length of an open file."""
@@ -96,6 +115,11 @@ class Fs:
     def read(self, descriptor: int, size: int) -> bytes:
         """Read the next bytes of an open file, none at its end."""
         return os.read(descriptor, size)
+
+    def forget(self, descriptor: int) -> None:
+        """Let the system forget what it remembers of an open file: its next bytes come from the disk."""
+        with contextlib.suppress(OSError):  # it is a wish, which not every file can grant
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def close(self, descriptor: int) -> None:
         """Close a file."""
@@ -148,3 +172,9 @@ class Fs:
 
     def _open_directory(self, name: str) -> int:
         return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._descriptor)
+
+
+def _kind_of(item: os.DirEntry[str]) -> Kind:
+    if item.is_file(follow_symlinks=False):
+        return Kind.FILE
+    return Kind.DIRECTORY if item.is_dir(follow_symlinks=False) else Kind.OTHER

@@ -146,6 +146,8 @@ class Index:
         else:
             self._drop(held.id, write.file)
             self.renew(row, held, write.arrived)
+        if current is not None and current.is_damaged and held.is_live and not held.is_damaged:
+            self._books.heal()
         return Outcome(decision, held, row is not None)
 
     def renew(self, row: Row, entry: Entry, arrived: int) -> None:
@@ -239,6 +241,20 @@ class Index:
         (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
         for _ in range(min(free, most) if free * _SPARE > pages else 0):
             self._connection.execute("PRAGMA incremental_vacuum(1)")  # the module takes one step of it, whatever the number
+
+    # Mending, within a transaction
+
+    def execute(self, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        """Do to the tables what no write does; the books are the caller's to put right, once they are settled."""
+        return self._connection.execute(statement, arguments).fetchall()
+
+    def settle(self) -> None:
+        """Write the books as the changes of this transaction have them, so that they can be compared with the rows."""
+        self._books.settle()
+
+    def see(self, version: int) -> None:
+        """Note a version that is stored, so that the clock stays ahead of it."""
+        self._books.see(version)
 
     # Reading, within a transaction
 

@@ -18,6 +18,7 @@ from sos.store import schema
 from sos.store.rows import COLUMNS, row_of
 from sos.words.blob import BlobID, Entry, Kind, State, Version
 from sos.words.errors import BlobDamaged
+from sos.words.interfaces import StoreSummary
 
 MOST_ENTRIES = 1000
 """Entries given at a time: each may have 8 KiB of metadata, and takes some microseconds."""
@@ -41,6 +42,25 @@ class Overview:
     buckets: Sequence[bytes]
     root: bytes
     counts: dict[str, int]
+
+    def summary(
+        self, store: str, clock: Version, standing: tuple[int, str | None], dropped: tuple[int, Version], time: int
+    ) -> StoreSummary:
+        """Say the same to replication, with the round and the group of the store, and what was last dropped."""
+        return StoreSummary(
+            store=store,
+            root=self.root,
+            live=self.counts["live"],
+            deleted=self.counts["deleted"],
+            damaged=self.counts["damaged"],
+            strays=self.counts["strays"],
+            clock=clock,
+            round=standing[0],
+            group=standing[1],
+            dropped_round=dropped[0],
+            dropped_version=dropped[1],
+            time=time,
+        )
 
 
 class Listing:

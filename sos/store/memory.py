@@ -43,10 +43,12 @@ from sos.words.errors import (
     Unavailable,
 )
 from sos.words.interfaces import (
+    Findings,
     ILocalReplica,
     OpenBlob,
     Received,
     Removed,
+    ScrubStanding,
     StoreStatus,
     StoreSummary,
     Swept,
@@ -78,6 +80,9 @@ class MemoryStore:
         self.group: str | None = None
         self._round_noted_at: float | None = None
         self._dropped = 0, Version(0)
+        self._healed = 0
+        self._scrubbed = ScrubStanding()
+        self._scrubbed_at: float | None = None
         self._capacity = capacity
         self._ages = Ages(clock.now, tombstone_age, expiry_grace, sweep_age)
         self._shelf = Shelf()
@@ -138,6 +143,8 @@ class MemoryStore:
             round=self.round,
             group=self.group,
             round_age=self._ages.since(self._round_noted_at),
+            healed=self._healed,
+            scrub=evolve(self._scrubbed, age=self._ages.since(self._scrubbed_at)),
         )
 
     async def close(self) -> None:
@@ -162,6 +169,34 @@ class MemoryStore:
         for entry in due:
             self._applied(evolve(Entry.tombstone(entry.id, entry.version), is_stray=entry.is_stray), b"")
         return len(due)
+
+    # Damage
+
+    async def suspect(self, blob_id: BlobID) -> None:
+        """Hash the bytes of a blob, and mark it if they are not those of its entry."""
+        self._check_open()
+        held = self._shelf.held(blob_id)
+        if held is not None and self._is_wrong(held):
+            self.damage(blob_id)
+
+    async def scrub(self) -> int:
+        """Make a pass over everything, at once."""
+        self._check_open()
+        wrong = [held.entry.id for held in self._shelf if self._is_wrong(held)]
+        for blob_id in wrong:
+            self.damage(blob_id)
+        self._scrubbed_at = self._ages.wall()
+        self._scrubbed = ScrubStanding(self._scrubbed.passes + 1, found=Findings(damaged=len(wrong)))
+        return self._scrubbed.passes
+
+    async def scrub_standing(self) -> ScrubStanding:
+        """Say where the scrub stands: never within a pass."""
+        self._check_open()
+        return evolve(self._scrubbed, age=self._ages.since(self._scrubbed_at))
+
+    def _is_wrong(self, held: Held) -> bool:
+        is_whole = held.entry.is_live and not held.entry.is_damaged
+        return is_whole and hashlib.sha256(held.payload).digest() != held.entry.sha256
 
     # Replication
 
@@ -271,14 +306,6 @@ class MemoryStore:
         check_round(0, group)
         self.round, self.group = self.round if self.group == group else 0, group
 
-    async def suspect(self, blob_id: BlobID) -> None:
-        """Hash the bytes of a blob, and mark it if they are not those of its entry."""
-        self._check_open()
-        held = self._shelf.held(blob_id)
-        is_whole = held is not None and held.entry.is_live and not held.entry.is_damaged
-        if held is not None and is_whole and hashlib.sha256(held.payload).digest() != held.entry.sha256:
-            self.damage(blob_id)
-
     def _listed(self, is_listed: Callable[[Held], bool], after: str, limit: int) -> Sequence[Entry]:
         self._check_open()
         found = sorted((held.entry for held in self._shelf if is_listed(held)), key=lambda entry: entry.id)
@@ -325,6 +352,7 @@ class MemoryStore:
         entry = held_after(decision, None if current is None else current.entry, incoming)
         if current is None or entry is not current.entry:
             self._shelf.put(Held(entry, payload, self._ages.now))
+            self._healed += current is not None and current.entry.is_damaged and entry.is_live and not entry.is_damaged
         return entry, current is not None
 
     def _is_listed(self, entry: Entry, prefix: str, kind: Kind | None) -> bool:

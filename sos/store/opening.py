@@ -15,15 +15,17 @@ from pathlib import Path
 
 from sos.store import schema
 from sos.store.ages import DEFAULT_EXPIRY_GRACE, DEFAULT_SWEEP_AGE, DEFAULT_TOMBSTONE_AGE, Ages
-from sos.store.disk import DiskStore, Parts
+from sos.store.disk import DiskStore
 from sos.store.failures import Latch
 from sos.store.files import Fs
 from sos.store.index import Index
 from sos.store.listing import Listing
 from sos.store.marker import DATABASE, Claim, claim
+from sos.store.parts import Parts
 from sos.store.reader import Reader
 from sos.store.replica import dropped, standing
 from sos.store.room import Admission, Reserve
+from sos.store.scrub import NOTE, ScrubParts
 from sos.store.staging import Workshop
 from sos.store.tree import DIRECTORIES, STAGING, Serials, Tree
 from sos.words.blob import Version
@@ -52,13 +54,15 @@ def open_disk_store(
     steady: Callable[[], float] | None = None,
     make_uuid: Callable[[], str] = _random_uuid,
     make_fs: Callable[[Path, int], Fs] = Fs,
+    scrub_in_thread: InThread | None = None,
 ) -> DiskStore:
     """Open the store in a directory, or make one in a missing or empty one. Raises `StoreRefused`.
 
     It blocks, and is called before anything listens, in the thread that will read the index: the reactor's.
 
     `in_thread` runs calls in a pool of a few threads, `commit_in_thread` runs them in one thread that does nothing else.
-    Both must take calls until `close` has given its result. `wall` gives unix seconds. `make_fs` is what tests replace.
+    `scrub_in_thread` runs what the scrub reads, which others need not wait for then; in the pool unless it is given.
+    All must take calls until `close` has given its result. `wall` gives unix seconds. `make_fs` is what tests replace.
 
     Tombstones may be dropped `tombstone_age` seconds after they were taken, and expired blobs turn into tombstones
     `expiry_grace` seconds later; chunks that no manifest names may go after `sweep_age` seconds. All by this store's own
@@ -70,7 +74,8 @@ def open_disk_store(
         fs = make_fs(path, claimed.descriptor)
         try:
             ages = Ages(wall, tombstone_age, expiry_grace, sweep_age, steady)
-            store = _opened(claimed, fs, reserve, in_thread, commit_in_thread, ages, undo)
+            threads = (in_thread, commit_in_thread, scrub_in_thread or in_thread)
+            store = _opened(claimed, fs, reserve, threads, ages, undo)
         except OSError as error:
             raise StoreRefused(f"The store {path} cannot be used: {error.strerror} ({error.filename or path}).") from error
         except sqlite3.Error as error:
@@ -86,13 +91,13 @@ def _opened(
     claimed: Claim,
     fs: Fs,
     reserve: Reserve,
-    in_thread: InThread,
-    commit_in_thread: InThread,
+    threads: tuple[InThread, InThread, InThread],
     ages: Ages,
     undo: contextlib.ExitStack,
 ) -> DiskStore:
     """Recover what was left behind, and put the store together; what it opens is closed by `undo` where that fails."""
     _lay_out(fs)
+    in_thread, commit_in_thread, scrub_in_thread = threads
     tree = Tree(fs)
     latch = Latch(str(claimed.path), tree.try_disk)
     writing = fs.connect(DATABASE)
@@ -106,6 +111,9 @@ def _opened(
     comparing = fs.connect(DATABASE, read_only=True)
     undo.callback(comparing.close)
     listing = Listing(comparing)
+    scrubbing = fs.connect(DATABASE, read_only=True)
+    undo.callback(scrubbing.close)
+    schema.set_up_reading(scrubbing)
     claimed.finish()
     admission = Admission(fs, reserve, reader.free_bytes, lambda: index.wal_bytes)
     return DiskStore(
@@ -120,7 +128,8 @@ def _opened(
             ages=ages,
             standing=standing(index),
             dropped=dropped(index),
-            release=lambda: _release(claimed, index, (reader, listing), latch),
+            scrub=ScrubParts(scrubbing, opening, scrub_in_thread, index.meta(NOTE)),
+            release=lambda: _release(claimed, index, (reader, listing, scrubbing), latch),
         )
     )
 
@@ -150,7 +159,7 @@ def _recovered(connection: sqlite3.Connection, tree: Tree, claimed: Claim) -> In
     return Index(connection, tree)
 
 
-def _release(claimed: Claim, index: Index, readers: tuple[Reader, Listing], latch: Latch) -> None:
+def _release(claimed: Claim, index: Index, readers: tuple[Reader, Listing, sqlite3.Connection], latch: Latch) -> None:
     """Close the database, then give up the lock.
 
     The connection that is closed last copies the WAL into the database and removes it. After a failed fsync nobody may

@@ -45,9 +45,9 @@ class Quarantine:
             payload = index.payload(row)
             if payload is not None and hashlib.sha256(payload).digest() == row.entry.sha256:
                 return False
-            self._keep(name, payload)
+            keep(self._fs, name, payload)
         index.mark_damaged(row, self._move(row, name))
-        self._keep(f"{name}.why", f"{suspicion.why}\n".encode())
+        keep_note(self._fs, name, suspicion.why)
         return True
 
     def _move(self, row: Row, name: str) -> int | None:
@@ -62,13 +62,19 @@ class Quarantine:
             return row.file
         return None
 
-    def _keep(self, name: str, payload: bytes | None) -> None:
-        """Write bytes into quarantine where the disk lets us: they are evidence, and promised to nobody."""
-        if payload is None:
-            return
-        with contextlib.suppress(OSError):
-            descriptor = self._fs.create(name)
-            try:
-                self._fs.write(descriptor, payload)
-            finally:
-                self._fs.close(descriptor)
+
+def keep(fs: Fs, name: str, payload: bytes | None) -> None:
+    """Write bytes into quarantine where the disk lets us: they are evidence, and promised to nobody."""
+    if payload is None:
+        return
+    with contextlib.suppress(OSError):
+        descriptor = fs.create(name)
+        try:
+            fs.write(descriptor, payload)
+        finally:
+            fs.close(descriptor)
+
+
+def keep_note(fs: Fs, name: str, why: str) -> None:
+    """Write down why something was set apart."""
+    keep(fs, f"{name}.why", f"{why}\n".encode())

@@ -17,6 +17,9 @@ from sos.words.blob import BlobID, Entry, Kind, Version
 from sos.words.errors import BlobDamaged, BlobNotFound
 from sos.words.interfaces import Swept
 
+_ROWS_A_CHANGE = 64
+"""Rows that one change drops or expires: whoever waits for another change should not wait for all of them."""
+
 Named = tuple[BlobID, Version]
 """An entry that is only meant while it has this version."""
 
@@ -123,6 +126,11 @@ def standing(index: Index) -> tuple[int, str | None]:
     """Give the number of the last round, and the group."""
     group = index.meta("group")
     return index.meta("round"), None if group is None else str(group, "utf-8")
+
+
+def runs_of(named: Sequence[Named]) -> Sequence[Sequence[Named]]:
+    """Cut a list into what one change may have."""
+    return [named[start : start + _ROWS_A_CHANGE] for start in range(0, len(named), _ROWS_A_CHANGE)]
 
 
 def _meant(index: Index, named: Named) -> Row | None:

@@ -18,6 +18,9 @@ _TRIAL = f"{STAGING}/trial"
 _TRIAL_BYTES = 64 * 1024
 """As many as the largest blob in the database has: where these fit, it was not for want of room that a commit failed."""
 
+_NUMBERS = 32
+"""Bits of the numbers that one opening has."""
+
 
 class Serials:
     """Numbers that no file of this store ever had or will have again.
@@ -28,7 +31,7 @@ class Serials:
 
     def __init__(self, opening: int) -> None:
         """Begin the numbers of one opening."""
-        self._last = opening << 32
+        self._last = opening << _NUMBERS
 
     def next(self) -> int:
         """Give a fresh number. Called in the reactor's thread only."""
@@ -46,14 +49,14 @@ class Tree:
 
     def name(self, blob_id: BlobID, serial: int) -> str:
         """Give the name of a blob's file."""
-        return f"{_directory(blob_id)}/{blob_id}.{serial}"
+        return f"{directory_of(blob_id)}/{blob_id}.{serial}"
 
     def publish(self, staged: str, blob_id: BlobID, serial: int) -> None:
         """Give a staged file, whose bytes are durable, its place, durably. Blocks: in a thread, before its row is committed.
 
         The serial is fresh: there is nothing that the rename could replace.
         """
-        directory = _directory(blob_id)
+        directory = directory_of(blob_id)
         self._make_way(directory)
         name = self.name(blob_id, serial)
         self._fs.rename(staged, name)
@@ -108,6 +111,12 @@ class Tree:
                 self._durable.add(name)
 
 
-def _directory(blob_id: BlobID) -> str:
+def opening_of(serial: int) -> int:
+    """Say in which opening of its store a file got its number."""
+    return serial >> _NUMBERS
+
+
+def directory_of(blob_id: BlobID) -> str:
+    """Give the directory of a blob's files."""
     digest = hashlib.sha256(blob_id.encode("ascii")).hexdigest()
     return f"{BLOBS}/{digest[:2]}/{digest[2:4]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sos.decisions import wire
+from sos.decisions import scrub_wire, wire
 from sos.http.request import Request
 from sos.web.resource import AsyncResource, respond_json
 from sos.words.interfaces import ILocalStore
@@ -34,6 +34,8 @@ class StatusResource(AsyncResource):
             "round": status.round,
             "group": status.group,
             "replication_age": status.round_age,
+            "healed": status.healed,
+            "scrub": scrub_wire.standing_shape(status.scrub),
         }
         respond_json(request, wire.json_bytes(shape))
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from attrs import evolve
 from twisted.web.resource import Resource
 
-from sos.decisions import sync_wire, wire
+from sos.decisions import scrub_wire, sync_wire, wire
 from sos.decisions.buckets import BUCKETS, PARTS
 from sos.http.bodies import collect
 from sos.http.request import Request
@@ -46,6 +46,7 @@ def sync_leaves(store: ILocalReplica) -> Mapping[bytes, Resource]:
         b"sync/round": RoundResource(store),
         b"sync/kind/": KindResource(store),
         b"sync/sweep": SweepResource(store),
+        b"sync/scrub": ScrubResource(store),
     }
 
 
@@ -174,6 +175,14 @@ class RoundResource(SyncResource):
         number, group = sync_wire.round_of(await self._json_of(request))
         await self._store.note_round(number, group)
         self._respond(request, b"{}")
+
+
+class ScrubResource(SyncResource):
+    """``/sync/scrub``: a pass over everything."""
+
+    async def handle_POST(self, request: Request) -> None:
+        """Have one begin, and give its number."""
+        self._respond(request, scrub_wire.pass_json(await self._store.scrub()))
 
 
 def _place(raw: bytes, count: int) -> int:

@@ -109,7 +109,7 @@ class Entry:
     """What a server knows of a blob.
 
     `size` (bytes) and `sha256` (32 bytes) are None where nobody has said them yet: in what an old-contract server
-    answers, and in what a sender declares before its bytes were counted. What a store holds always has both.
+    answers, and in what a sender declares before its bytes were counted. What a store holds has both, if not `is_unknown`.
     `expires` is unix seconds. A damaged entry is there, and its bytes are not: they are in quarantine.
     """
 
@@ -133,6 +133,11 @@ class Entry:
     def is_live(self) -> bool:
         """Whether the entry says that its blob is there."""
         return self.state is State.LIVE
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing but the ID is known: what was noted with it is damaged, too. Any other entry is better."""
+        return self.is_damaged and self.sha256 is None
 
     def is_expired(self, now: float) -> bool:
         """Whether the blob is to be gone at this unix time."""

@@ -133,12 +133,64 @@ class IBlobStore(IBlobFetcher, IBlobReceiver, IBlobEnumerator):
 
 
 @frozen
+class Findings:
+    """What a pass of the scrub found.
+
+    `damaged` blobs and `rows` (entries of which nothing but the ID is known any more) are what a round has to heal;
+    `orphans` (bytes that no entry names) were removed, and `books` (digests, counts, indexes) put right; `foreign` things
+    among the files are left alone.
+    """
+
+    damaged: int = 0
+    rows: int = 0
+    orphans: int = 0
+    books: int = 0
+    foreign: int = 0
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing of the store's own was wrong."""
+        return not (self.damaged or self.rows or self.orphans or self.books)
+
+
+@frozen
+class ScrubStanding:
+    """Where the scrub of a store stands.
+
+    `passes` is the number of passes that ended, `age` the seconds since the last one did, `found` what it found. `share` is
+    the part, 0 to 1, that is done of the pass under way, None where none is; `checked` and `found_so_far` are of that one.
+    """
+
+    passes: int = 0
+    age: float | None = None
+    found: Findings = Findings()
+    share: float | None = None
+    checked: int = 0
+    found_so_far: Findings = Findings()
+
+
+class IScrubbed(Interface):
+    """A store that re-reads what it holds, and sets apart what is damaged."""
+
+    def scrub() -> Awaitable[int]:
+        """Ask for a pass over everything now, and give its number: it has ended when that many passes have.
+
+        A pass that goes its slow way begins anew; one that was asked for already is joined. Raises `StoreReadOnly`,
+        `Unavailable`, `Unsupported` (a server that does not know how).
+        """
+
+    def scrub_standing() -> Awaitable[ScrubStanding]:
+        """Say where the scrub stands. Raises `Unavailable`, `Unsupported`."""
+
+
+@frozen
 class StoreStatus:
     """How a local store is: live blobs and their bytes, room for more, whether it takes writes, and what else it holds.
 
     `deleted` counts tombstones, `damaged` entries whose bytes are in quarantine, `strays` what waits to be carried home,
     which is counted among the others as well. `round` and `group` are those of `ILocalStore`;
     `round_age` is the number of seconds since a round was noted, None before the first one since the store was opened.
+    `healed` counts the damaged entries that good bytes were brought to, ever.
     """
 
     blobs: int
@@ -152,6 +204,8 @@ class StoreStatus:
     round: int = 0
     group: str | None = None
     round_age: float | None = None
+    healed: int = 0
+    scrub: ScrubStanding = ScrubStanding()
 
 
 class ILocalStore(IBlobStore):
@@ -317,7 +371,7 @@ class IProbed(Interface):
         """Ask for a sign of life. Raises `Unavailable`, and `Forbidden` or `Unauthorized` where we may not ask."""
 
 
-class ILocalReplica(ILocalStore, IBlobRemover, IDigested, ISweepable):
+class ILocalReplica(ILocalStore, IBlobRemover, IDigested, ISweepable, IScrubbed):
     """A store of this process that can be a member of a group: what a blob server serves."""
 
 

@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from sos.decisions.buckets import BUCKETS, EMPTY, PARTS, bucket_of
 from sos.http.bodies import collect
+from sos.store.disk import DiskStore
 from sos.words.blob import BlobID, Entry, Kind, State, Version
 from sos.words.errors import BadInput, BlobConflict, BlobNotFound, OtherGroup, Unavailable
-from sos.words.interfaces import IBlobRemover, IBlobStore, IDigested, ILocalReplica, ISweepable
+from sos.words.interfaces import IBlobRemover, IBlobStore, IDigested, ILocalReplica, IScrubbed, ISweepable, ScrubStanding
 from sos.words.versions import FURTHEST_AHEAD
 from tests.contracts.replica_sites import AGE, GRACE, NOW, SITES, Site, metadata_of
+from tests.store.scrubbing import run
 from tests.support import bytes_body, failure_of, success_of
 
 LARGE = 200_000
@@ -58,9 +61,45 @@ def root_of(site: Site) -> bytes:
 
 def test_it_can_remove_and_be_compared(site: Site) -> None:
     """All verbs are there, with the arguments of the interfaces."""
-    for interface in (IBlobStore, IBlobRemover, IDigested, ISweepable):
+    for interface in (IBlobStore, IBlobRemover, IDigested, IScrubbed, ISweepable):
         assert verifyObject(interface, site.store)
     assert verifyObject(ILocalReplica, site.local)
+
+
+# Scrubbing
+
+
+def scrubbed(site: Site) -> ScrubStanding:
+    """Ask for a pass, let it run, and give where the scrub stands then."""
+    number = success_of(site.store.scrub())
+    if isinstance(site.local, DiskStore):
+        run(site.local, Clock())
+    standing = success_of(site.store.scrub_standing())
+    assert standing.passes == number
+    return standing
+
+
+def test_a_pass_finds_nothing_in_a_sound_store(site: Site) -> None:
+    """Whatever it holds; and the next one has the next number."""
+    site.received(LIVE, payload_of(LARGE))
+    site.received(Entry(id=BlobID("stray"), version=Version(5), is_stray=True))
+    site.removed(BlobID("gone"), 6)
+    for number in (1, 2):
+        assert scrubbed(site) == ScrubStanding(number, age=0.0)
+    assert site.local.status().scrub == success_of(site.store.scrub_standing())
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_was_harmed_is_damaged_after_a_pass_and_healed_by_good_bytes(site: Site, size: int) -> None:
+    """It is not there, it is not gone, and it is counted when it comes back."""
+    site.received(LIVE, payload_of(size))
+    site.harm(ABC)
+    scrubbed(site)
+    assert site.local.status().damaged == 1
+    assert isinstance(failure_of(site.store.fetch(ABC)), Unavailable)
+    site.received(LIVE, payload_of(size))
+    assert site.fetched(ABC) == payload_of(size)
+    assert (site.local.status().damaged, site.local.status().healed) == (0, 1)
 
 
 # Removing

@@ -9,9 +9,11 @@ from attrs import evolve
 
 from sos.decisions.condition import Condition, GroupCondition, MemberCondition, Verdict
 from sos.decisions.reports import report_of
+from sos.decisions.scrub_wire import standing_shape
 from sos.decisions.sizes import GIB, MIB, TIB
 from sos.decisions.topology import Group, Server
 from sos.words.errors import BadInput
+from sos.words.interfaces import ScrubStanding
 
 SHAPE = {
     "version": "1.0.0",
@@ -114,9 +116,11 @@ def test_room_is_little_by_number_or_by_share(free: int, held: int, is_nearly_fu
 
 def test_a_status_is_read_with_what_is_not_known_left_alone() -> None:
     """A newer server says more, an older one less."""
-    assert report_of({**SHAPE, "scrub": {"age": 1}}) == WELL
+    assert report_of({**SHAPE, "weather": {"age": 1}}) == WELL
     assert WELL.round_age is None
     assert report_of({**SHAPE, "replication_age": 12.5}).round_age == 12.5
+    assert report_of({**SHAPE, "damaged": 3}).damaged == 3
+    assert report_of({**SHAPE, "scrub": standing_shape(ScrubStanding(age=9.5))}).scrub_age == 9.5
 
 
 @pytest.mark.parametrize(

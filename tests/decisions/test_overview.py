@@ -16,9 +16,9 @@ def test_each_member_has_a_row_and_a_group_its_name_once() -> None:
     condition = Condition((group_of(up("a", round_age=30.0), down("b")), group_of(old("c"))))
     rows = list(rows_of(condition))
     assert rows == [
-        ("g", "http://a", "up", "3", "1000 B", "100 GiB", "1,000,000", "1.0.0", "30 s"),
-        ("", "http://b", "down: it refused the connection", "-", "-", "-", "-", "-", "-"),
-        ("g", "http://c", "up", "-", "-", "-", "-", "-", "-"),
+        ("g", "http://a", "up", "3", "1000 B", "100 GiB", "1,000,000", "0", "1.0.0", "30 s", "-"),
+        ("", "http://b", "down: it refused the connection", "-", "-", "-", "-", "-", "-", "-", "-"),
+        ("g", "http://c", "up", "-", "-", "-", "-", "-", "-", "-", "-"),
     ]
     assert {len(row) for row in rows} == {len(COLUMNS)}
 

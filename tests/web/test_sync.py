@@ -30,7 +30,7 @@ READS = [
     "/sync/tombstones",
     "/sync/blob/abc",
 ]
-WRITES = ["/sync/renew/abc", "/sync/forget/abc", "/sync/suspect/abc", "/sync/drop", "/sync/round"]
+WRITES = ["/sync/renew/abc", "/sync/forget/abc", "/sync/suspect/abc", "/sync/drop", "/sync/round", "/sync/scrub"]
 
 
 class SyncTests(SynchronousTestCase):
@@ -111,6 +111,13 @@ class SyncTests(SynchronousTestCase):
         for version, left in (("6", 1), ("7", 0)):
             self.assertEqual(self.json_of("/sync/forget/abd", "POST", {"X-Sos-Version": version}), {})
             self.assertEqual(success_of(self.store.summary()).strays, left)
+
+    def test_a_pass_of_the_scrub_has_a_number(self) -> None:
+        """And ``/status`` says that it has ended."""
+        self.assertEqual(self.json_of("/sync/scrub", "POST"), {"pass": 1})
+        scrub = self.json_of("/status")["scrub"]
+        self.assertEqual((scrub["passes"], scrub["age"], scrub["share"]), (1, 0, None))
+        self.assertEqual(scrub["found"], {"damaged": 0, "rows": 0, "orphans": 0, "books": 0, "foreign": 0})
 
     def test_tombstones_are_dropped_when_they_are_old(self) -> None:
         """At their version, and not before."""

@@ -1,0 +1,113 @@
+"""Walking the rows of the index by their numbers, a few at a time, and checking what the database itself holds of them."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from typing import Any
+
+from attrs import define, field, frozen
+
+from sos.decisions.buckets import bucket_of
+from sos.store.quarantine import Suspicion
+from sos.store.rows import COLUMNS, Row, row_of
+from sos.words.blob import blob_id
+from sos.words.errors import BlobDamaged, InvalidBlobID
+
+ROWS_A_STEP = 64
+"""Rows read at a time: with 64 KiB of bytes in each, 4 MiB."""
+
+BYTES_A_ROW = 512
+"""What reading a row is taken for, beside its bytes: more than it has, for it is work, too."""
+
+_ROWS = f"""
+    SELECT e.id, e.bucket, {", ".join("e." + column for column in COLUMNS)}, e.number, s.payload
+    FROM entries AS e LEFT JOIN small AS s ON s.number = e.number WHERE e.number > ? ORDER BY e.number LIMIT {ROWS_A_STEP}
+"""
+_LOOSE = """
+    SELECT s.number FROM small AS s WHERE s.number > ? AND s.number <= ?
+    AND NOT EXISTS (SELECT 1 FROM entries AS e WHERE e.number = s.number) LIMIT 64
+"""
+_EXTENT = """
+    SELECT (SELECT coalesce(max(number), 0) FROM entries),
+    (SELECT total(value) FROM counts WHERE name = 'size'),
+    (SELECT total(value) FROM counts WHERE name IN ('live', 'deleted', 'damaged'))
+"""
+_LAST_NUMBER = (1 << 63) - 1
+
+
+@define
+class RowsSeen:
+    """What some rows are like. `last` is the number of the last one, None where there are no more."""
+
+    last: int | None
+    count: int = 0
+    size: int = 0
+    distrusted: list[int] = field(factory=list)
+    """Numbers of rows whose checksum is wrong."""
+    misplaced: list[int] = field(factory=list)
+    """Numbers of rows that stand in another bucket than that of their ID."""
+    loose: list[int] = field(factory=list)
+    """Numbers under which there are bytes and no row."""
+    suspicions: list[Suspicion] = field(factory=list)
+    files: list[Row] = field(factory=list)
+    """Sound rows whose bytes are in files: these are to be read next."""
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is wrong with them, as far as the database goes."""
+        return not (self.distrusted or self.misplaced or self.loose or self.suspicions)
+
+
+@frozen
+class Extent:
+    """The number of the last row, and about how many bytes all rows have with all their bytes."""
+
+    last: int = 0
+    size: int = 0
+
+
+class RowWalk:
+    """Reads rows. Blocks: in a thread, one call at a time. Raises what `sqlite3` raises."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Read through a connection of its own."""
+        self._connection = connection
+
+    def step(self, after: int) -> RowsSeen:
+        """Look at the rows behind a number. No read stays open between two steps."""
+        rows = self._connection.execute(_ROWS, (after,)).fetchall()
+        last = rows[-1][-2] if rows else None
+        seen = RowsSeen(last, len(rows), BYTES_A_ROW * len(rows))
+        for values in rows:
+            self._look_at(values, seen)
+        loose = self._connection.execute(_LOOSE, (after, _LAST_NUMBER if last is None else last)).fetchall()
+        seen.loose = [number for (number,) in loose]
+        return seen
+
+    def extent(self) -> Extent:
+        """Say how much there is to walk, by what is noted of it."""
+        last, size, rows = self._connection.execute(_EXTENT).fetchone()
+        return Extent(last, max(0, int(size + BYTES_A_ROW * rows)))
+
+    def _look_at(self, values: tuple[Any, ...], seen: RowsSeen) -> None:
+        raw_id, bucket, *fields, number, payload = values
+        try:
+            row = row_of(blob_id(raw_id), number, tuple(fields), payload)
+        except (BlobDamaged, InvalidBlobID, TypeError):  # the ID, too, may be anything
+            seen.distrusted.append(number)
+            return
+        if bucket != bucket_of(row.entry.id):
+            seen.misplaced.append(number)
+        if row.entry.is_live and not row.entry.is_damaged:
+            self._look_at_bytes(row, seen)
+
+    def _look_at_bytes(self, row: Row, seen: RowsSeen) -> None:
+        if row.file is not None:
+            seen.files.append(row)
+            return
+        payload = row.payload if isinstance(row.payload, bytes) else None
+        seen.size += len(payload or b"")
+        if payload is None or hashlib.sha256(payload).digest() != row.entry.sha256:
+            why = "The bytes in the database do not have their SHA-256."
+            seen.suspicions.append(Suspicion(row.entry.id, None, why))

@@ -145,7 +145,7 @@ class Daemon(Stack):
 def _blob_server(settings: BlobSettings, reactor: Any) -> Iterator[IService]:
     for warning in settings.warnings:
         _log.warn("{warning}", warning=warning)
-    disk = _disk(settings.path, settings.stores, reactor, settings.adopt)
+    disk = disk_service(settings.path, settings.stores, reactor, settings.adopt)
     yield disk
     yield _reaper(disk, reactor)
     yield _scrub(disk, reactor)
@@ -184,7 +184,7 @@ def _api_of_workers(settings: ApiSettings, options: Options, reactor: Any) -> It
 
 
 def _all_in_one(settings: AllSettings, reactor: Any) -> Iterator[IService]:
-    disks = {server: _disk(path, settings.stores, reactor) for server, path in settings.path_of.items()}
+    disks = {server: disk_service(path, settings.stores, reactor) for server, path in settings.path_of.items()}
     yield from disks.values()
     yield from [timer(disk, reactor) for disk in disks.values() for timer in (_reaper, _scrub)]
     cluster = cluster_of(settings.api.topology, lambda server: disks[server].store, reactor)
@@ -230,7 +230,8 @@ async def _at_once(call: Callable[..., T], *arguments: Any) -> T:
     return call(*arguments)
 
 
-def _disk(path: Path, settings: StoreSettings, reactor: Any, adopt: str | None = None) -> DiskService:
+def disk_service(path: Path, settings: StoreSettings, reactor: Any, adopt: str | None = None) -> DiskService:
+    """Make the service that has the store in a directory; `adopt` names the group that it is to be a member of."""
     return DiskService(
         path,
         reserve=settings.reserve,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from twisted.internet.task import deferLater
 
-from sos.services.disk import DiskService
+from sos.service import disk_service
 from sos.settings import StoreSettings
 from sos.store.disk import DiskStore
 
@@ -18,17 +17,7 @@ from sos.store.disk import DiskStore
 @asynccontextmanager
 async def own_store(path: Path, settings: StoreSettings, reactor: Any) -> AsyncIterator[DiskStore]:
     """Have a store for as long as the context lasts. Raises `StoreRefused`: another process may have it."""
-    disk = DiskService(
-        path,
-        reserve=settings.reserve,
-        must_exist=settings.must_exist,
-        tombstone_age=settings.tombstone_age,
-        sweep_age=settings.sweep_age,
-        adopt=None,
-        scrub_rate=settings.scrub_rate,
-        wall=time.time,
-        reactor=reactor,
-    )
+    disk = disk_service(path, settings, reactor)
     await deferLater(reactor, 0)  # from here on it runs, and an interrupt cancels us: before, one would strike anywhere
     disk.privilegedStartService()
     disk.startService()

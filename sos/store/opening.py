@@ -10,7 +10,7 @@ import contextlib
 import os
 import sqlite3
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sos.store import schema
@@ -72,19 +72,26 @@ def open_disk_store(
     with contextlib.ExitStack() as undo:
         undo.callback(os.close, claimed.descriptor)
         fs = make_fs(path, claimed.descriptor)
-        try:
-            ages = Ages(wall, tombstone_age, expiry_grace, sweep_age, steady)
-            threads = (in_thread, commit_in_thread, scrub_in_thread or in_thread)
+        ages = Ages(wall, tombstone_age, expiry_grace, sweep_age, steady)
+        threads = (in_thread, commit_in_thread, scrub_in_thread or in_thread)
+        with _refusing(path):
             store = _opened(claimed, fs, reserve, threads, ages, undo)
-        except OSError as error:
-            raise StoreRefused(f"The store {path} cannot be used: {error.strerror} ({error.filename or path}).") from error
-        except sqlite3.Error as error:
-            raise StoreRefused(
-                f"The database of the store {path} cannot be used ({error}): restore a backup, or start with an empty"
-                " directory and let replication fill it."
-            ) from error
         undo.pop_all()
     return store
+
+
+@contextlib.contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Say in one sentence what it means that the disk or the database fails here. Raises `StoreRefused`."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreRefused(f"The store {path} cannot be used: {error.strerror} ({error.filename or path}).") from error
+    except sqlite3.Error as error:
+        raise StoreRefused(
+            f"The database of the store {path} cannot be used ({error}): restore a backup, or start with an empty"
+            " directory and let replication fill it."
+        ) from error
 
 
 def _opened(
@@ -100,19 +107,11 @@ def _opened(
     in_thread, commit_in_thread, scrub_in_thread = threads
     tree = Tree(fs)
     latch = Latch(str(claimed.path), tree.try_disk)
-    writing = fs.connect(DATABASE)
-    undo.callback(writing.close)
-    index = _recovered(writing, tree, claimed)
+    index = _recovered(_connected(fs, undo), tree, claimed)
     opening, highest = index.open()
     index.unlink_dropped()
-    reading = fs.connect(DATABASE, read_only=True)
-    undo.callback(reading.close)
-    reader = Reader(reading)
-    comparing = fs.connect(DATABASE, read_only=True)
-    undo.callback(comparing.close)
-    listing = Listing(comparing)
-    scrubbing = fs.connect(DATABASE, read_only=True)
-    undo.callback(scrubbing.close)
+    reader, listing = Reader(_connected(fs, undo, read_only=True)), Listing(_connected(fs, undo, read_only=True))
+    scrubbing = _connected(fs, undo, read_only=True)
     schema.set_up_reading(scrubbing)
     claimed.finish()
     admission = Admission(fs, reserve, reader.free_bytes, lambda: index.wal_bytes)
@@ -132,6 +131,13 @@ def _opened(
             release=lambda: _release(claimed, index, (reader, listing, scrubbing), latch),
         )
     )
+
+
+def _connected(fs: Fs, undo: contextlib.ExitStack, *, read_only: bool = False) -> sqlite3.Connection:
+    """Open the database, once more; where the opening of the store fails, this is closed again."""
+    connection = fs.connect(DATABASE, read_only=read_only)
+    undo.callback(connection.close)
+    return connection
 
 
 def _lay_out(fs: Fs) -> None:

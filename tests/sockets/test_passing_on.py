@@ -98,13 +98,13 @@ def test_s16_a_blob_server_hears_one_well_formed_request_or_none(api: Process, r
             converse(api.port("uploads"), asked.data, Manner.AT_ONCE, End.FIN)
     readings = [read(bytes(heard)) for heard in recorder.heard]
     messages = [message for message in recorder.messages if message.target != b"/alive"]  # the api's own question
-    asked = [message for message in messages if message.target.startswith(b"/sync/renew/")]  # whether the bytes are there
-    assert all(_RENEWAL.fullmatch(message.target) is not None and not message.body for message in asked)
+    renewals = [message for message in messages if message.target.startswith(b"/sync/renew/")]  # whether the bytes are there
+    assert all(_RENEWAL.fullmatch(message.target) is not None and not message.body for message in renewals)
     assert all(reading.behind is Behind.NOTHING for reading in readings)
     assert sum(len(reading.messages) for reading in readings) >= 10
     assert all(message.method in (b"POST", b"PUT") for message in messages)
     for message in messages:
-        assert message in asked or message.target == b"/blob/" + id_of(message.body), message
+        assert message in renewals or message.target == b"/blob/" + id_of(message.body), message
         strange = {name for name, _ in message.headers} - OURS
         assert all(name.startswith(b"x-") and not name.startswith((b"x-sos-", b"x-forwarded-")) for name in strange), message
     assert canary.heard == []

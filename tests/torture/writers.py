@@ -49,6 +49,10 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             raise ServerGone from error
 
+    def newer(self) -> int:
+        """Make a version such as a replicator brings: newer than all that was heard of."""
+        return max(self._ledger.newest, int(time.time() * 1000) << 16) + 1
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
@@ -67,11 +71,6 @@ class Client:
         return answer.status
 
 
-def newer_version() -> int:
-    """Make a version such as a replicator brings: a moment ahead of the server's clock."""
-    return (int(time.time() * 1000) + 1000) << 16
-
-
 def payload_of(name: str, size: int) -> bytes:
     """Give the bytes of an ID: cheap to make, and its own wherever they are cut."""
     return (name.encode("ascii") * (size // len(name) + 1))[:size]
@@ -84,14 +83,14 @@ def everything(client: Client, number: int) -> None:
     for letter, made in sizes:
         kept, brought, gone = (f"{letter}{what}{number}" for what in ("kept", "brought", "gone"))
         client.upload(kept, made(kept), "one")
-        client.upload(brought, made(brought), "one", newer_version())
+        client.upload(brought, made(brought), "one", client.newer())
         client.upload(gone, made(gone), "one")
         client.upload(kept, made(kept), "two")
         client.delete(gone)
     for letter, made in sizes:
         again, brought = f"{letter}gone{number}", f"{letter}brought{number}"
         client.upload(again, made(again), "again")
-        client.delete(brought, newer_version() + (2000 << 16))
+        client.delete(brought, client.newer())
 
 
 class Crowd:

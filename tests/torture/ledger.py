@@ -7,9 +7,12 @@ acknowledged must be there; a request that had no answer may have happened or no
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Mapping
 
 from attrs import define, field, frozen
+
+from tests.processes.harness import PATIENCE
 
 
 @frozen
@@ -47,6 +50,7 @@ class Ledger:
     newest: int = 0
     """The newest version that was heard of."""
     acks: int = 0
+    _changed: threading.Condition = field(factory=threading.Condition, repr=False)
 
     def begin(self, name: str, wanted: Held) -> None:
         """Note that something is about to be asked for."""
@@ -57,12 +61,19 @@ class Ledger:
     def acknowledge(self, name: str, version: int = 0) -> None:
         """Note that it was promised, under some version."""
         self.acknowledged[name] = self.unanswered.pop(name)
-        self.newest = max(self.newest, version)
-        self.acks += 1
+        with self._changed:
+            self.newest = max(self.newest, version)
+            self.acks += 1
+            self._changed.notify_all()
+
+    def wait_for_acks(self, count: int) -> None:
+        """Return once so many were acknowledged in all."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.acks >= count, PATIENCE), f"only {self.acks} were acknowledged"
 
     def is_allowed(self, name: str, found: Held | None) -> bool:
         """Whether this may be found under an ID; None is nothing."""
-        return found in (self.acknowledged.get(name), self.unanswered.get(name))
+        return found == self.acknowledged.get(name) or (name in self.unanswered and found == self.unanswered[name])
 
     @property
     def names(self) -> set[str]:

@@ -11,6 +11,9 @@ from typing import Protocol
 
 from tests.processes.missing import skip_loudly
 
+_PATIENCE = 5.0
+"""Seconds that strace has to end, while it may be writing what it saw."""
+
 DATABASE = ("sos.db", "sos.db-wal", "sos.db-shm")
 
 
@@ -48,8 +51,17 @@ def held_by_strace(process: Running, *options: str) -> Iterator[None]:
             _wait_for_its_hold(tracing)
             yield
         finally:
-            tracing.terminate()
-            tracing.communicate()
+            _let_go(tracing)
+
+
+def _let_go(tracing: subprocess.Popen[str]) -> None:
+    """End strace; it may wait for ever for a process that is dead already, and then only SIGKILL ends it."""
+    tracing.terminate()
+    try:
+        tracing.communicate(timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        tracing.kill()
+        tracing.communicate()
 
 
 def _wait_for_its_hold(tracing: subprocess.Popen[str]) -> None:

@@ -28,8 +28,9 @@ _WARM.set_forkserver_preload(
 _LISTENING = re.compile(r"Listening for blobs on [^ ]*?:(\d+)$")
 
 
-def _serve(arguments: list[str], output: Connection) -> None:
-    """Be a blob server, in the new process."""
+def _serve(arguments: list[str], output: Connection, gate: Connection) -> None:
+    """Be a blob server, in the new process, once the gate opens."""
+    gate.recv_bytes()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (1, 2):
         os.dup2(output.fileno(), number)
@@ -39,9 +40,9 @@ def _serve(arguments: list[str], output: Connection) -> None:
 
 
 @contextmanager
-def serving(store: Path) -> Iterator[QuickServer]:
-    """Serve a store for a while; it is killed at the end if it still runs."""
-    server = QuickServer(store)
+def serving(store: Path, *, is_held: bool = False) -> Iterator[QuickServer]:
+    """Serve a store for a while; it is killed at the end if it still runs. One that is held begins when it is let go."""
+    server = QuickServer(store, is_held=is_held)
     try:
         yield server
     finally:
@@ -51,13 +52,17 @@ def serving(store: Path) -> Iterator[QuickServer]:
 class QuickServer:
     """A running blob server on a free port; whoever starts it ends it."""
 
-    def __init__(self, store: Path, *options: str) -> None:
-        """Start it on a store, with some room to spare whatever the disk has."""
-        arguments = ["blob-server", "-store", str(store), "-port", "0", "--reserve=1M", *options]
+    def __init__(self, store: Path, *, is_held: bool = False) -> None:
+        """Start it on a store, with some room to spare whatever the disk has; or hold it before its first line."""
+        arguments = ["blob-server", "-store", str(store), "-port", "0", "--reserve=1M"]
         reading, writing = _WARM.Pipe(duplex=False)
-        self._process = _WARM.Process(target=_serve, args=(arguments, writing), daemon=True)
+        waiting, self._gate = _WARM.Pipe(duplex=False)
+        self._process = _WARM.Process(target=_serve, args=(arguments, writing, waiting), daemon=True)
         self._process.start()
         writing.close()
+        waiting.close()
+        if not is_held:
+            self.let_go()
         self.lines: list[str] = []
         self._port: int | None = None
         self._changed = threading.Condition()
@@ -78,10 +83,19 @@ class QuickServer:
     @property
     def port(self) -> int:
         """Wait until it listens, and give the port."""
+        assert self.is_up and self._port is not None, f"it does not listen:\n{self.output}"
+        return self._port
+
+    def let_go(self) -> None:
+        """Let a held one begin."""
+        self._gate.send_bytes(b"go")
+
+    @property
+    def is_up(self) -> bool:
+        """Wait until it listens, or has ended without that."""
         with self._changed:
-            self._changed.wait_for(lambda: self._port is not None or not self._reader.is_alive(), PATIENCE)
-            assert self._port is not None, f"it does not listen:\n{self.output}"
-            return self._port
+            assert self._changed.wait_for(lambda: self._port is not None or not self._reader.is_alive(), PATIENCE)
+            return self._port is not None
 
     def end(self, number: int = signal.SIGKILL) -> int:
         """Send it a signal, unless it is gone, wait for its end, and give its exit status."""

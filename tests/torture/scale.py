@@ -18,3 +18,4 @@ def times(count: int) -> int:
 ORDERED_UPLOADS = 2000
 CRASH_CYCLES = 200
 POWER_CUTS = 30
+CRASH_STATES = 5000

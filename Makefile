@@ -2,7 +2,8 @@
 # make test    all that continuous integration runs
 # make fuzz    mutated requests and answers (SECONDS=60; SEED=… plays a find again)
 # make simulate seeds of a simulated cluster under faults (SEEDS=100, FIRST=0; SEED=7 shows one)
-# make torture what takes time: deadlines, slow clients, failing disks, ten thousand races; a quarter of an hour, and counts
+# make torture what takes time: crashes, power cuts (as root), failing disks, slow clients, races; up to an hour, and counts
+#              (TORTURE=0.1 for a tenth of the crashes, TORTURE=10 for a night)
 # make bench   sos beside nginx, five minutes (QUICK=1: one; ROWS=regex picks; see benchmarks/README.rst)
 # make clean   remove what these two have made, but for the stores in data/
 

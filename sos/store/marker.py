@@ -28,7 +28,8 @@ MARKER = "store.json"
 UNFINISHED = "store.json.new"
 BACKUP = "backup.json"
 DATABASE = "sos.db"
-DATABASE_FILES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
+DATABASE_FILES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal")
+"""The last one is there only while a database is made, before it has a WAL."""
 
 _BEGUN = frozenset({UNFINISHED, *DATABASE_FILES, *DIRECTORIES})
 _NOT_OURS = frozenset({"lost+found"})

@@ -7,10 +7,12 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
-import pytest
+from tests.processes.missing import skip_loudly
 
-from tests.processes.harness import Process
+_PATIENCE = 5.0
+"""Seconds that strace has to end, while it may be writing what it saw."""
 
 DATABASE = ("sos.db", "sos.db-wal", "sos.db-shm")
 
@@ -20,23 +22,46 @@ def paths_of(store: Path) -> list[Path]:
     return [store, *(path for path in store.rglob("*") if path.is_file()), *(store / name for name in DATABASE)]
 
 
+class Running(Protocol):
+    """A process that runs."""
+
+    @property
+    def pid(self) -> int:
+        """Its process ID."""
+
+
 @contextmanager
-def failing(process: Process, calls: str, fault: str, paths: Sequence[Path] = ()) -> Iterator[None]:
+def failing(process: Running, calls: str, fault: str, paths: Sequence[Path] = ()) -> Iterator[None]:
     """Do `fault` to system calls of a process, those on some absolute paths, or all of them."""
-    if shutil.which("strace") is None:
-        pytest.skip("SKIPPED: there is no strace here, so no disk can be made to fail")
-    command = ["strace", "-f", "-e", f"trace={calls}", "-e", f"inject={calls}:{fault}", "-e", "signal=none"]
+    options = ["-e", f"trace={calls}", "-e", f"inject={calls}:{fault}"]
     for path in paths:
-        command += ["-P", str(path)]
-    with subprocess.Popen(
-        [*command, "-p", str(process.pid)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as tracing:
+        options += ["-P", str(path)]
+    with held_by_strace(process, *options):
+        yield
+
+
+@contextmanager
+def held_by_strace(process: Running, *options: str) -> Iterator[None]:
+    """Let strace see and change what a running process asks of the kernel, in all of its threads."""
+    if shutil.which("strace") is None:
+        skip_loudly("there is no strace here, so no disk can be made to fail, nor be watched")
+    command = ["strace", "-f", "-e", "signal=none", *options, "-p", str(process.pid)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as tracing:
         try:
             _wait_for_its_hold(tracing)
             yield
         finally:
-            tracing.terminate()
-            tracing.communicate()
+            _let_go(tracing)
+
+
+def _let_go(tracing: subprocess.Popen[str]) -> None:
+    """End strace; it may wait for ever for a process that is dead already, and then only SIGKILL ends it."""
+    tracing.terminate()
+    try:
+        tracing.communicate(timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        tracing.kill()
+        tracing.communicate()
 
 
 def _wait_for_its_hold(tracing: subprocess.Popen[str]) -> None:
@@ -46,4 +71,4 @@ def _wait_for_its_hold(tracing: subprocess.Popen[str]) -> None:
         if " attached" in line:
             return
         said.append(line.strip())
-    pytest.skip(f"SKIPPED: strace may not attach to a process here, so no disk can be made to fail: {' '.join(said)}")
+    skip_loudly(f"strace may not attach to a process here: {' '.join(said)}")

@@ -99,6 +99,18 @@ def test_a_beginning_that_was_cut_short_begins_again(bench: Bench) -> None:
     success_of(store.close())
 
 
+def test_a_beginning_that_was_cut_short_while_its_database_was_made_begins_again(bench: Bench) -> None:
+    """Before it has a WAL, SQLite keeps a journal, and a process that is killed just then leaves it."""
+    bench.path.mkdir()
+    (bench.path / "store.json.new").write_bytes(b"")
+    (bench.path / "sos.db").write_bytes(b"torn")
+    (bench.path / "sos.db-journal").write_bytes(b"torn")
+    store = bench.open()
+    assert not (bench.path / "sos.db-journal").exists()
+    assert success_of(store.enumerate()) == []
+    success_of(store.close())
+
+
 def test_a_path_that_is_a_file_is_refused(bench: Bench) -> None:
     """Without a traceback."""
     bench.path.write_text("a file")

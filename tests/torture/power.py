@@ -42,7 +42,15 @@ class PowerDisk:
         self.mount()
 
     def mount(self) -> None:
-        """Mount it; after a cut this replays the journal."""
+        """Mount it; after a cut this replays the journal.
+
+        A program that was given a mount namespace of its own since it was mounted holds it still, without power; then a
+        copy is mounted, or it would be the same file system as before.
+        """
+        if _run("losetup", "--associated", str(self._image)):
+            image = self._image.with_name(f"{self._image.name}x")
+            _run("cp", "--sparse=always", str(self._image), str(image))
+            self._image = image
         _run("mount", "-o", self._options, str(self._image), str(self.path))
 
     def cut(self) -> None:
@@ -75,5 +83,5 @@ def power_disk(directory: Path, options: str) -> Iterator[PowerDisk]:
             disk.unmount()
 
 
-def _run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, text=True)
+def _run(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -9,6 +9,8 @@ from random import Random
 
 import pytest
 
+from sos.store.index import CHECKPOINT_BYTES
+from sos.store.staging import SMALL
 from tests.processes.failing_disk import failing
 from tests.torture.ledger import Ledger
 from tests.torture.power import PowerDisk, power_disk
@@ -19,6 +21,7 @@ from tests.torture.tally import Tally
 from tests.torture.writers import LARGE, Client, Crowd, ServerGone, payload_of
 
 OPTIONS = ("", "data=writeback", "nodelalloc")
+A_DISK = 30
 LIES = "fsync,fdatasync"
 
 
@@ -49,11 +52,19 @@ def crowd_is_cut_off(disk: PowerDisk, ledger: Ledger, turn: int) -> None:
         crowd.join()
 
 
+def fill_the_log(client: Client, turn: int) -> None:
+    """Have the log begin again at its start: while it grows, each of its syncs makes names durable as well, by chance."""
+    for number in range(CHECKPOINT_BYTES // SMALL + 8):
+        name = f"fill{turn}n{number}x"
+        client.upload(name, payload_of(name, SMALL))
+
+
 def one_writer_is_cut_off(disk: PowerDisk, ledger: Ledger, turn: int) -> None:
     """Cut the power right after one acknowledgement, with nothing else going on that could sync by chance."""
     name = f"one{turn}x"
     with powered(disk) as server:
         client = Client(server.port, ledger)
+        fill_the_log(client, turn)
         if turn % 4 == 3:
             client.delete(f"one{turn - 1}x")
         else:
@@ -82,14 +93,23 @@ PLAYS: tuple[Play, ...] = (crowd_is_cut_off, one_writer_is_cut_off, killed_then_
 
 
 def cuts(tally: Tally, directory: Path, options: str, cycles: int) -> None:
-    """Cut the power so often, each way in its turn, on one disk; look at the store after each."""
+    """Cut the power so often, each way in its turn, some times on a disk; look at the store after each."""
+    acks = 0
+    for start in range(0, cycles, A_DISK):
+        (directory / str(start)).mkdir()
+        acks += cuts_of_one_disk(tally, directory / str(start), options, range(start, min(start + A_DISK, cycles)))
+    tally.note(f"{acks} acks")
+
+
+def cuts_of_one_disk(tally: Tally, directory: Path, options: str, turns: range) -> int:
+    """Cut the power of one disk for some turns; give the number of acknowledgements."""
     ledger = Ledger()
     with power_disk(directory, options) as disk:
-        for turn in range(cycles):
+        for turn in turns:
             PLAYS[turn % len(PLAYS)](disk, ledger, turn)
             remains = looked_at(disk, ledger)
             tally.expect(not remains.wrong, f"cut {turn} with {options or 'default options'}: {remains.wrong[:5]}")
-    tally.note(f"{ledger.acks} acks")
+    return ledger.acks
 
 
 @pytest.mark.slow

@@ -50,7 +50,9 @@ def test_no_client_sees_what_cannot_be(empty_estate: Estate, tallies: list[Tally
         tally.note(f"SKIPPED: {without}")
     assert not problems, "\n".join([*problems, *nemesis.deeds, str(crowd.statuses), *crowd.lines_about(problems)])
     done = {(operation.verb, operation.outcome) for operation in crowd.history if not operation.is_final}
-    assert done >= {(verb, Outcome.DONE) for verb in Verb}, f"clients could do too little: this showed nothing: {crowd.statuses}"
+    assert done >= {(verb, Outcome.DONE) for verb in Verb}, (
+        f"clients could do too little: this showed nothing: {crowd.statuses}"
+    )
 
 
 def _aftermath(estate: Estate, nemesis: Nemesis, crowd: Crowd) -> Iterator[str]:

@@ -95,7 +95,8 @@ class Crowd:
                     self.things.append(thing)
             elif verb is Verb.FETCH and chance.random() < 0.5:
                 thing = chance.choice(self.things)
-            self.do(verb, thing, chance.choice(APIS), f"client{number}", chance)
+            if self.do(verb, thing, chance.choice(APIS), f"client{number}", chance).outcome is Outcome.REFUSED:
+                self._over.wait(0.3)  # the api is away; to ask it a thousand times would show nothing
 
     def lines_about(self, problems: Sequence[str]) -> list[str]:
         """Give what was done to the objects that problems are about, for whoever reads a failure."""

@@ -12,11 +12,14 @@ from sos.http.limits import Limits
 from sos.http.request_body import RequestBody
 from sos.words.errors import BlobTruncated, SOSError
 
+LOOKS = 6
+"""How often the time of `Limits.body_rate_seconds` is looked at: a body that stops is over by at most a sixth."""
+
 
 class Arrival:
     """A body that has not arrived whole. The connection keeps it until it has, or until nobody wants it any more."""
 
-    __slots__ = ("_body", "_framing", "_intake", "_limits", "_received")
+    __slots__ = ("_body", "_counts", "_framing", "_intake", "_limits")
 
     def __init__(self, body: RequestBody, length: int, limits: Limits, transport: Any) -> None:
         """Bring `length` bytes, or a chunked body, to `body`; of a long one `transport` reads more at a time."""
@@ -24,7 +27,7 @@ class Arrival:
         self._limits = limits
         self._intake = Intake(transport)
         self._framing: Framing = Chunked(limits) if length == CHUNKED else Counted(length)
-        self._received = 0
+        self._counts = [0]
 
     @property
     def is_wanted(self) -> bool:
@@ -47,7 +50,7 @@ class Arrival:
         Raises `BadInput` and `BlobTooLarge`.
         """
         data, rest = self._framing.feed(arrived)
-        self._received += len(data)
+        self._counts[-1] += len(data)
         self._intake.moved(len(data))
         if self._framing.is_complete:
             self._intake.narrow()
@@ -75,10 +78,14 @@ class Arrival:
         self._body.fail(error or BlobTruncated("The request was answered before its body was read."))
 
     def begin_period(self) -> None:
-        """Count the bytes of the next `Limits.body_rate_seconds`."""
-        self._received = 0
+        """Measure from now on, whatever came before."""
+        self._counts = [0]
 
-    @property
-    def is_slow(self) -> bool:
-        """Whether too few bytes came in the period that ends now."""
-        return self._received < self._limits.body_rate * self._limits.body_rate_seconds
+    def look(self) -> bool:
+        """Whether too few bytes came in the time that ends now; called `LOOKS` times in it.
+
+        The time slides: one that began anew when it is over would bear with a body that stopped for nearly twice as long.
+        """
+        is_slow = len(self._counts) == LOOKS and sum(self._counts) < self._limits.body_rate * self._limits.body_rate_seconds
+        self._counts = [*self._counts[1 - LOOKS :], 0]
+        return is_slow

@@ -22,7 +22,7 @@ from zope.interface import implementer
 
 from sos.http import outgoing
 from sos.http.alarm import Alarm
-from sos.http.arrival import Arrival
+from sos.http.arrival import LOOKS, Arrival
 from sos.http.channel_owner import ChannelOwner
 from sos.http.head import Head, Refused
 from sos.http.head_reader import HeadReader
@@ -327,7 +327,7 @@ class Channel(Protocol):
         if self._arrival is not None and self._arrival.is_wanted and not self.is_clogged:
             self._is_body_timed = True
             self._arrival.begin_period()
-            self._alarm.set(self.limits.body_rate_seconds, self._check_rate)
+            self._alarm.set(self.limits.body_rate_seconds / LOOKS, self._check_rate)
 
     def _untime_body(self) -> None:
         if self._is_body_timed:
@@ -335,10 +335,10 @@ class Channel(Protocol):
             self._alarm.clear()
 
     def _check_rate(self) -> None:
-        if self._arrival is not None and self._arrival.is_slow:
+        if self._arrival is not None and self._arrival.look():
             self._fail_body(BlobTruncated("The body came too slowly."), 408)
         else:
-            self._time_body()
+            self._alarm.set(self.limits.body_rate_seconds / LOOKS, self._check_rate)
 
     def _fail_body(self, error: SOSError, status: int) -> None:
         """End a request whose body is no good: its handler first, then answer in its place if nothing was answered."""

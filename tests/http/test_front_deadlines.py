@@ -98,13 +98,28 @@ class Deadlines(SynchronousTestCase):
             self.clock.advance(1)
         self.assertEqual(self.connection.received, b"")
 
+    def test_f4_a_body_that_stops_in_the_middle(self) -> None:
+        """However much of it came at first: its peer may be gone without a word. 408 after 30 seconds, and a sixth."""
+        for seconds in (0, 12, 29):
+            with self.subTest(f"it stops after {seconds} s"):
+                self.connection = Connection(front_of(self.leaf, clock=self.clock))
+                self.post()
+                for _ in range(seconds + 1):
+                    self.connection.send(b"x" * 30_000)
+                    self.clock.advance(1)
+                self.clock.pump([1] * 28)
+                self.assertEqual(self.connection.received, b"")
+                self.clock.pump([1] * 6)
+                self.assertEqual(self.connection.statuses, [408])
+                self.failureResultOf(self.done, BlobTruncated)
+
     def test_h62_the_time_that_we_paused_it_does_not_count(self) -> None:
         """It is not the client who is slow."""
         _, consumer = self.post(pause_after=10)
         self.connection.send(b"x" * 10)
         self.clock.advance(1000)
         consumer.go_on()
-        self.clock.advance(29)
+        self.clock.pump([1] * 29)
         self.assertEqual(self.connection.received, b"")
         self.clock.advance(2)
         self.assertEqual(self.connection.statuses, [408])

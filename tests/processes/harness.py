@@ -24,7 +24,7 @@ PATIENCE = 30.0
 _HEED = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
 """What a shell starts in the background ignores SIGINT, and so does all that it starts: a test's processes must not."""
 
-_SOS = _HEED + "import sys; from sos.cli.main import main; sys.exit(main())"
+SOS = _HEED + "import sys; from sos.cli.main import main; sys.exit(main())"
 _TWISTD = _HEED + "from twisted.scripts.twistd import run; run()"
 _LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {0})); "
 _APART = "import os, sys; os.execvp('unshare', ['unshare', '-rm', 'sh', '-c', *sys.argv[1:]])"
@@ -160,7 +160,7 @@ class Household:
 
     def sos(self, *arguments: str) -> Process:
         """Start the ``sos`` command."""
-        return self._started(["-c", _SOS, *arguments])
+        return self._started(["-c", SOS, *arguments])
 
     def twistd(self, *arguments: str, descriptors: int | None = None) -> Process:
         """Start the daemon in the foreground; it may be given few descriptors."""
@@ -170,6 +170,10 @@ class Household:
     def program(self, code: str, *arguments: str) -> Process:
         """Start a program of the test's own."""
         return self._started(["-c", code, *arguments])
+
+    def other(self, *command: str) -> Process:
+        """Start a program that is not ours, such as one that starts another one somewhere else."""
+        return self.program("import os, sys; os.execvp(sys.argv[1], sys.argv[1:])", *command)
 
     def blob_server(self, store: str, port: int = 0) -> Process:
         """Start a blob server, on a free port unless told which."""
@@ -186,7 +190,7 @@ class Household:
     def sos_on_small_disk(self, mounted: Path, options: str, *arguments: str) -> Process:
         """Start the ``sos`` command where a file system in memory, with these options, is mounted: only it can see that."""
         script = f'mount -t tmpfs -o {options} sos "$0" && exec "$@"'
-        return self._started(["-c", _APART, script, str(mounted), sys.executable, "-c", _SOS, *arguments])
+        return self._started(["-c", _APART, script, str(mounted), sys.executable, "-c", SOS, *arguments])
 
     def _started(self, command: Sequence[str]) -> Process:
         process = Process(command, self.directory, self.environment)

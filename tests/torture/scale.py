@@ -1,4 +1,4 @@
-"""How much of each crash proof is run: a small share at each commit, and the rest by ``make torture``.
+"""How much of each long proof is run by ``make torture``.
 
 The nightly column of the list's gates is ten times this. ``TORTURE=10 make torture`` runs that, ``TORTURE=0.1`` a look.
 """
@@ -19,3 +19,6 @@ ORDERED_UPLOADS = 2000
 CRASH_CYCLES = 200
 POWER_CUTS = 30
 CRASH_STATES = 5000
+NEMESIS_RUNS = 2
+NEMESIS_SECONDS = 120 if SCALE >= 1 else 40
+"""Of each run under mixed faults; the aftermath comes on top of it."""

@@ -1,4 +1,4 @@
-"""The table at the end: each row of the torture list, how many cases were played, and what was violated."""
+"""What came of each row of the torture list: how many cases were played, and what was violated."""
 
 from __future__ import annotations
 
@@ -23,11 +23,3 @@ class Tally:
     def note(self, text: str) -> None:
         """Keep a number that is worth showing."""
         self.notes.append(text)
-
-    def __str__(self) -> str:
-        """Write the row's line of the table."""
-        notes = f"   {'; '.join(self.notes)}" if self.notes else ""
-        return f"{self.row:<40} {self.cases:>6} {len(self.violations):>10}{notes}"
-
-
-HEADING = f"{'row':<40} {'cases':>6} {'violations':>10}"

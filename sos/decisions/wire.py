@@ -31,6 +31,7 @@ from sos.words.errors import (
     Unauthorized,
     Unavailable,
     Unsupported,
+    UploadTooSlow,
 )
 from sos.words.versions import LARGEST
 
@@ -96,6 +97,7 @@ _STATUSES: Sequence[tuple[type[SOSError], int]] = (
     (OtherGroup, 409),
     (BlobConflict, 409),
     (BlobTooLarge, 413),
+    (UploadTooSlow, 408),
     (StoreFull, 507),
     (Unavailable, 503),
     (BadInput, 400),

@@ -78,6 +78,10 @@ class Cluster:
         self._group_of = {server: group for group in topology.groups for server in group.members}
         self._is_greeted = False
 
+    def seconds(self) -> float:
+        """Give the time by which members are waited for: it only counts on, whatever the wall clock says."""
+        return self._now()
+
     def store_of(self, server: Server) -> IBlobStore:
         """Give the store of a server; one that has left the topology while a request was under way still has one."""
         return self._stores.get(server) or self._store_for(server)

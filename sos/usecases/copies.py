@@ -45,6 +45,10 @@ class Copies:
         """Give the groups in the order in which they are tried for an ID."""
         return list(self._cluster.groups_for(blob_id))
 
+    def seconds(self) -> float:
+        """Give the time by which writes wait: it only counts on, whatever the wall clock says."""
+        return self._clock.seconds()
+
     async def store(self, entry: Entry, source: IBodySource, *, has_home: bool = True) -> CopyTally:
         """Write an entry under a version of its own, and give the tally of the group that took it.
 

@@ -8,8 +8,9 @@ among them. What must hold is that it never takes a chunk that somebody needs:
   there, or where a manifest cannot be read, the sweep removes nothing at all.
 - A chunk that a member takes for old because its clock is days ahead. Where a member's clock is astray, nothing is removed.
 - A chunk of an upload whose manifest is still to come. An upload stores or renews each chunk before it writes its manifest,
-  and may last a day; a store lets go of what it took longer ago than seven, and looks at version and age in the transaction
-  that removes it. A copy that was not renewed may go; the renewed one is newer, and the next round brings it back.
+  and may last a day, as a sweep may; a store lets go of what it took longer ago than seven, and looks at version and age in
+  the transaction that removes it. A copy that was not renewed may go; the renewed one is newer, and the next round brings it
+  back.
 
 Rejected: counting references (every upload would have to be transactional across groups), and removing chunks together with
 their manifest (another object may name them).
@@ -42,6 +43,9 @@ MOST_NAMED = 100
 
 AT_ONCE = 4
 """Manifests read at a time: of the largest objects each has some ten megabytes."""
+
+LONGEST_SWEEP = 86_400.0
+"""Seconds that a sweep may go by what it has read: a chunk that was stored and named since must not be old by then."""
 
 
 @define
@@ -82,25 +86,30 @@ class Sweep:
     async def run(self, ignored: Collection[BlobID] = (), is_rehearsal: bool = False) -> SweepReport:
         """Sweep once; a rehearsal only counts. Manifests that are `ignored` need not be readable: their chunks may go."""
         await self._cluster.greeted()
-        report = SweepReport(is_rehearsal)
+        began, report = self._cluster.seconds(), SweepReport(is_rehearsal)
         named, read = self._make_names(), self._make_names()
         try:
             await _Census(self._cluster, named, read, frozenset(ignored), self._page, report).take(self._needed_in)
             if not report.hindrances:
                 for server in self._cluster.topology.servers:
-                    await self._sweep_at(server, named, report)
+                    await self._sweep_at(server, named, report, began + LONGEST_SWEEP)
         finally:
             await named.close()
             await read.close()
         self._tell(report)
         return report
 
-    async def _sweep_at(self, server: Server, named: INameSet, report: SweepReport) -> None:
+    async def _sweep_at(self, server: Server, named: INameSet, report: SweepReport, until: float) -> None:
         sweepable, after = self._cluster.sweepable(server), ""
         if sweepable is None:
             return
         try:
             while page := await sweepable.of_kind(Kind.CHUNK, after, self._page):
+                if self._cluster.seconds() > until:
+                    report.failures.append(
+                        f"{server.url}: the sweep takes more than a day, and knows of no newer manifests."
+                    )
+                    return
                 await self._sweep_page(sweepable, page, named, report)
                 after = page[-1].id
         except SOSError as error:

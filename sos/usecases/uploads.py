@@ -17,12 +17,17 @@ from sos.usecases.copies import Copies
 from sos.usecases.load import Load
 from sos.usecases.shipment import Shipment
 from sos.words.blob import BlobID, Entry, Kind, Metadata
+from sos.words.errors import UploadTooSlow
 
 LARGEST_PIECE = 512 * KIB
 """Bytes that a buffer grows by at once; what a connection brings is cut where it is more, and that it seldom is."""
 
 ALWAYS_SENT = PIECE
 """Bytes up to which a blob is sent without asking whether it is there: to ask costs as much."""
+
+LONGEST_UPLOAD = 86_400.0
+"""Seconds that an object may take from its first chunk to its manifest (design, section 7): a sweep spares chunks for seven
+days, so what comes slower could be acknowledged without them."""
 
 
 @frozen
@@ -55,8 +60,8 @@ class Uploads:
     async def upload(self, body: IBodyProducer, metadata: Metadata, expires: int | None = None) -> Uploaded:
         """Take an object to its end and store it; `expires` is the unix time at which it is gone by itself.
 
-        Raises `BlobTooLarge`, what the body fails with, and what `Copies.store` raises. Then there may be chunks of it,
-        but nothing that names them.
+        Raises `BlobTooLarge`, `UploadTooSlow`, what the body fails with, and what `Copies.store` raises. Then there may be
+        chunks of it, but nothing that names them.
         """
         digest = self._digest()
         arrival = Arrival(body, self._most, self._chunk_size, self.budget, digest)
@@ -85,11 +90,12 @@ class Uploads:
 
         An object that is there as one blob stays so, and is renewed.
         """
-        shipment = Shipment(self._copies, arrival.fail)
+        began, shipment = self._copies.seconds(), Shipment(self._copies, arrival.fail)
         try:
             while part is not None:
                 shipment.send(part)
                 await shipment.when_there_is_room()
+                self._check_time(began)
                 part = await arrival.next_part()
             of_chunks = await shipment.when_stored()
         finally:
@@ -98,7 +104,12 @@ class Uploads:
         as_blob = await self._copies.renew_blob(manifest.object_id, manifest.size, metadata, expires)
         if as_blob is not None:  # then the chunks were stored in vain
             return as_blob.copies
+        self._check_time(began)
         return min(of_chunks, await self._store_manifest(manifest, metadata, expires))
+
+    def _check_time(self, began: float) -> None:
+        if self._copies.seconds() > began + LONGEST_UPLOAD:
+            raise UploadTooSlow("An upload of so many bytes may take a day; this one took longer, and is not kept.")
 
     async def _store_manifest(self, manifest: Manifest, metadata: Metadata, expires: int | None) -> int:
         """Write down which chunks the object has, and give the number of copies.

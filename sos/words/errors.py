@@ -73,6 +73,12 @@ class BlobTooLarge(SOSError):
     """More bytes than one blob or one upload may have."""
 
 
+class UploadTooSlow(SOSError):
+    """An upload that took so long that its first chunks could be swept before they are named."""
+
+    transient = True
+
+
 class BlobTruncated(SOSError):
     """A body that ended early: nobody is left to tell, and nothing of it is kept."""
 

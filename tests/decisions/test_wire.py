@@ -31,6 +31,7 @@ from sos.words.errors import (
     StoreReadOnly,
     Unauthorized,
     Unavailable,
+    UploadTooSlow,
 )
 
 ABC = BlobID("abc")
@@ -51,6 +52,7 @@ ENTRY = Entry(
         (BlobNotFound("abc"), 404),
         (BlobConflict("abc", BlobConflict.OLDER, 3), 409),
         (BlobTooLarge("?"), 413),
+        (UploadTooSlow("?"), 408),
         (RangeNotSatisfiable(5), 416),
         (Unavailable("?"), 503),
         (NotEnoughCopies("?"), 503),
@@ -102,7 +104,7 @@ def test_what_shares_a_status_comes_back_as_a_server_out_of_reach(error: SOSErro
     assert (read.server, read.why) == ("http://a", str(error))
 
 
-@pytest.mark.parametrize("status", [100, 200, 302, 418, 500, 599])
+@pytest.mark.parametrize("status", [100, 200, 302, 408, 418, 500, 599])
 @pytest.mark.parametrize("payload", [b"", b"<html>", b"[" * 100_000, b'{"error": 5}', b"\xff", b'{"reason": NaN}'])
 def test_a_foreign_answer_is_a_server_out_of_reach(status: int, payload: bytes) -> None:
     """Whatever another service says, it is not taken for an answer of ours."""

@@ -59,11 +59,13 @@ def cluster_of(**groups: Mapping[str, IBlobStore]) -> Cluster:
     return cluster_with(clock(), groups)
 
 
-def cluster_with(versions: HybridClock, groups: Mapping[str, Mapping[str, IBlobStore]]) -> Cluster:
-    """Make a cluster of groups whose api goes by a clock of the test."""
+def cluster_with(
+    versions: HybridClock, groups: Mapping[str, Mapping[str, IBlobStore]], timer: Clock | None = None
+) -> Cluster:
+    """Make a cluster of groups whose api goes by a clock of the test, and waits by one that it is given."""
     topology = Topology(tuple(Group(name, tuple(map(server, members))) for name, members in groups.items()))
     stores = {server(name): store for members in groups.values() for name, store in members.items()}
-    return Cluster(topology, stores.__getitem__, Health(lambda: 0.5), Clock(), lambda servers: None, versions)
+    return Cluster(topology, stores.__getitem__, Health(lambda: 0.5), timer or Clock(), lambda servers: None, versions)
 
 
 def put(store: IBlobStore, payload: bytes, name: str, version: int = 1, kind: Kind = Kind.BLOB) -> Entry:

@@ -29,6 +29,7 @@ from sos.words.errors import (
     ServerUnavailable,
     SOSError,
     StoreFull,
+    UploadTooSlow,
 )
 from sos.words.interfaces import IBlobStore, OpenBlob, Received
 from tests.store.test_staging import PushingBody
@@ -352,6 +353,26 @@ def test_a_body_that_breaks_off_leaves_chunks_and_no_manifest() -> None:
     body.done.errback(BlobTruncated("cut"))
     assert isinstance(failure_of(uploading), BlobTruncated)
     assert kinds_at(store) == {Kind.BLOB: 0, Kind.MANIFEST: 0, Kind.CHUNK: 2}
+    assert uploads.budget.used == 0
+
+
+@pytest.mark.parametrize("days", [0.9, 1.1])
+def test_an_upload_may_last_a_day(days: float) -> None:
+    """A sweep may have removed the first chunks of one that lasts for longer: it must not be acknowledged without them."""
+    timer, store = Clock(), memory_store()
+    uploads = uploads_to(cluster_of(one={"a": store}), timer)
+    body = PushingBody()
+    uploading = Deferred.fromCoroutine(uploads.upload(body, STEVE))
+    payload = payload_of(2 * CHUNK + 1)
+    body.write(payload[:-1])
+    timer.advance(days * 86_400)
+    body.write(payload[-1:])
+    body.done.callback(None)
+    if days < 1:
+        assert success_of(uploading).size == len(payload)
+    else:
+        assert isinstance(failure_of(uploading), UploadTooSlow)
+    assert kinds_at(store)[Kind.MANIFEST] == (days < 1)
     assert uploads.budget.used == 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 from attrs import evolve, frozen
+from twisted.internet.task import Clock
 
 from sos.decisions.manifest import Chunk, Manifest, chunk_id, manifest_json
 from sos.decisions.tally import usual_min_copies
@@ -329,6 +330,27 @@ def test_an_upload_during_the_sweep_keeps_its_chunks() -> None:
     assert report.swept == Swept(2, sum(map(len, PAYLOADS)))  # at the member that the upload did not reach
     success_of(Replication(place.group_of(*stores), SilentReporter()).round())
     assert [chunks_of(store) for store in stores] == [ids_of(OBJECT)] * 2
+
+
+def test_a_sweep_that_takes_more_than_a_day_leaves_the_rest() -> None:
+    """What was stored and named since it read the manifests may be old by now, and unknown to it."""
+    place = Place()
+    (store,) = place.stores("a")
+    clock = Clock()
+
+    class Slow(Flaky):
+        """Lists its first chunk when an upload has come, and days have gone."""
+
+        async def of_kind(self, kind: Kind, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+            if kind is Kind.CHUNK and not after:
+                put([store], OBJECT)
+                place.wait()
+                clock.advance(8 * DAY)
+            return await super().of_kind(kind, after, limit)
+
+    report = sweep(cluster_with(place.clock(), {"one": {"a": Slow(store)}}, clock))
+    assert (len(report.failures), report.swept, chunks_of(store)) == (1, Swept(), ids_of(OBJECT))
+    assert sweep(place.group_of(store)).is_complete
 
 
 def test_two_sweeps_at_once_do_no_harm() -> None:

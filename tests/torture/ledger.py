@@ -44,27 +44,35 @@ class Ledger:
     """
 
     acknowledged: dict[str, Held] = field(factory=dict)
-    unanswered: dict[str, Held] = field(factory=dict)
+    unanswered: dict[str, list[Held]] = field(factory=dict)
     bytes_of: dict[str, bytes] = field(factory=dict)
     """The SHA-256 of the only bytes that an ID ever has."""
     newest: int = 0
     """The newest version that was heard of."""
     acks: int = 0
+    _is_closed: bool = False
     _changed: threading.Condition = field(factory=threading.Condition, repr=False)
 
     def begin(self, name: str, wanted: Held) -> None:
         """Note that something is about to be asked for."""
         if wanted.sha256 is not None:
             assert self.bytes_of.setdefault(name, wanted.sha256) == wanted.sha256
-        self.unanswered[name] = wanted
+        self.unanswered.setdefault(name, []).append(wanted)
 
     def acknowledge(self, name: str, version: int = 0) -> None:
-        """Note that it was promised, under some version."""
-        self.acknowledged[name] = self.unanswered.pop(name)
+        """Note that what was asked for last was promised, under some version."""
         with self._changed:
+            if self._is_closed:
+                return
+            self.acknowledged[name] = self.unanswered.pop(name)[-1]
             self.newest = max(self.newest, version)
             self.acks += 1
             self._changed.notify_all()
+
+    def close(self) -> None:
+        """Count no more promises, until it is settled: the power goes, and a machine without power would not answer."""
+        with self._changed:
+            self._is_closed = True
 
     def wait_for_acks(self, count: int) -> None:
         """Return once so many were acknowledged in all."""
@@ -73,7 +81,7 @@ class Ledger:
 
     def is_allowed(self, name: str, found: Held | None) -> bool:
         """Whether this may be found under an ID; None is nothing."""
-        return found == self.acknowledged.get(name) or (name in self.unanswered and found == self.unanswered[name])
+        return found == self.acknowledged.get(name) or found in self.unanswered.get(name, [])
 
     @property
     def names(self) -> set[str]:
@@ -84,3 +92,4 @@ class Ledger:
         """Take what was found after a crash for promised: what was seen does not go away again."""
         self.acknowledged = dict(found)
         self.unanswered.clear()
+        self._is_closed = False

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes.harness import Household, household
+from tests.processes.missing import skip_loudly
 from tests.sockets.cast import Cast
 from tests.torture.estate import HOSTS, Estate
 from tests.torture.hosts import NoNamespaces, network_of
@@ -60,7 +61,7 @@ def _estate(directory: Path) -> Iterator[Estate]:
         try:
             network = stack.enter_context(network_of(HOSTS, directory))
         except NoNamespaces as error:
-            pytest.skip(f"SKIPPED: {error}")
+            skip_loudly(str(error))
         yield Estate(stack.enter_context(household(directory)), network)
 
 
@@ -81,10 +82,10 @@ def empty_estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Remember what the tests that are marked as torture say of themselves: their own words first."""
+    """Remember what the tests that belong into the table say of themselves: their own words first."""
     about = config.stash.setdefault(ABOUT, {})
     for item in items:
-        if isinstance(item, pytest.Function) and item.get_closest_marker("torture") is not None:
+        if isinstance(item, pytest.Function) and ("tallies" in item.fixturenames or item.get_closest_marker("torture")):
             own = item.function.__doc__ or ""
             about[item.nodeid] = own if rows_of(own) != "-" else item.module.__doc__ or ""
 

@@ -41,6 +41,9 @@ PAUSES = (0.2, 3.0)
 DURATIONS = (0.5, 10.0)
 """Seconds between two faults, and of a fault."""
 
+TRUCES, TRUCE = 0.07, 8.0
+"""How often there is peace instead of a fault, and its seconds: so that things are done by all members, too."""
+
 assert FRAGILE in GROUPS["one"], "a group of three, whose acknowledgements need two copies"
 
 
@@ -91,7 +94,10 @@ class Nemesis:
             while time.monotonic() < self._began + seconds:
                 PAUSE.wait(self._chance.uniform(*PAUSES))
                 self._undo_until(time.monotonic())
-                if len(self._running) < MOST_AT_ONCE:
+                if self._chance.random() < TRUCES:
+                    self._undo_until(math.inf)
+                    PAUSE.wait(TRUCE)
+                elif len(self._running) < MOST_AT_ONCE:
                     self._strike()
         finally:
             self._undo_until(math.inf)

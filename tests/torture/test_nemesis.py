@@ -6,7 +6,6 @@ After a while everything is mended, two rounds are run, and all is looked at: th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from random import Random
 
 import pytest
 
@@ -43,7 +42,7 @@ def test_no_client_sees_what_cannot_be(empty_estate: Estate, tallies: list[Tally
     unknown = sum(operation.outcome is Outcome.UNKNOWN for operation in crowd.history) / len(crowd.history)
     tally.cases = len(crowd.history)
     tally.violations += problems
-    tally.note(f"{unknown:.1%} unknown")
+    tally.note(f"{unknown:.1%} unknown, {crowd.asked_again} last fetches asked again")
     tally.note(", ".join(f"{count} {status}" for status, count in sorted(crowd.statuses.items())))
     tally.note(f"{sum(nemesis.counts.values())} faults: " + ", ".join(f"{n} {name}" for name, n in nemesis.counts.items()))
     for without in nemesis.lacking:
@@ -62,10 +61,9 @@ def _aftermath(estate: Estate, nemesis: Nemesis, crowd: Crowd) -> Iterator[str]:
     for blob in sorted(nemesis.flipped):  # as the scrub would, in its own time
         estate.direct("POST", FRAGILE, f"/sync/suspect/{blob}")
     yield from (f"I11: {complaint}" for complaint in estate.disagreements())
-    chance = Random(0)
     for thing in crowd.things:
         for api in APIS:
-            crowd.do(Verb.FETCH, thing, api, "final", chance, is_final=True)
+            crowd.fetch_at_last(thing, api)
     for process in estate.started:
         if "Traceback" in process.output:
             yield f"S10: a traceback: {process.output[-3000:]}"

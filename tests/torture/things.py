@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 
 from tests.processes.harness import Answer
 from tests.simulation.history import Operation, Outcome, Verb
-from tests.torture.estate import APIS, CLIENT_PATIENCE, Estate
+from tests.torture.estate import APIS, CLIENT_PATIENCE, PAUSE, Estate
 
 MIB = 1024 * 1024
 SIZES = (0, 1, 300, 5000, 65_536, 65_537, 200_000, 4 * MIB, 4 * MIB + 1, 9 * MIB)
@@ -27,6 +27,8 @@ SHARED = 14
 
 OWN = 0.25
 """The share of uploads that are of an object which nobody had before: its first copies are all that there is of it."""
+
+LAST_TRIES = 3
 
 MARKS = ("red", "green", "blue")
 
@@ -62,6 +64,8 @@ class Crowd:
     """What no client should ever be answered."""
     statuses: Counter[str] = field(factory=Counter)
     things: list[Thing] = field(factory=list)
+    asked_again: int = 0
+    """How often a last fetch was in doubt."""
     began: float = field(factory=time.monotonic)
     _threads: list[threading.Thread] = field(factory=list)
     _lock: threading.Lock = field(factory=threading.Lock)
@@ -108,8 +112,28 @@ class Crowd:
             if op.object[:8] in told
         ]
 
-    def do(self, verb: Verb, thing: Thing, api: str, client: str, chance: Random, *, is_final: bool = False) -> Operation:
+    def do(self, verb: Verb, thing: Thing, api: str, client: str, chance: Random) -> Operation:
         """Do one thing, and write it down."""
+        return self._written(self._done(verb, thing, api, client, chance))
+
+    def fetch_at_last(self, thing: Thing, api: str) -> None:
+        """Fetch when all is well, and heed ``Retry-After``: an api is in doubt while a round of the other one ends."""
+        chance = Random(0)
+        operation = self._done(Verb.FETCH, thing, api, "final", chance, is_final=True)
+        for _ in range(LAST_TRIES):
+            if operation.outcome is not Outcome.UNKNOWN:
+                break
+            self.asked_again += 1
+            PAUSE.wait(1)
+            operation = self._done(Verb.FETCH, thing, api, "final", chance, is_final=True)
+        self._written(operation)
+
+    def _written(self, operation: Operation) -> Operation:
+        with self._lock:
+            self.history.append(operation)
+        return operation
+
+    def _done(self, verb: Verb, thing: Thing, api: str, client: str, chance: Random, *, is_final: bool = False) -> Operation:
         mark, span = chance.choice(MARKS), None
         if verb is Verb.FETCH and thing.size and not is_final and chance.random() < 0.3:
             first = chance.randrange(thing.size)
@@ -119,7 +143,9 @@ class Crowd:
         outcome, is_right = self._read(verb, thing, span, answer)
         # Whoever has heard nothing certain does not know when it ends.
         returned = math.inf if outcome is Outcome.UNKNOWN else time.monotonic()
-        operation = Operation(
+        with self._lock:
+            self.statuses[f"{verb.value} {'-' if answer is None else answer.status}"] += 1
+        return Operation(
             verb=verb,
             object=thing.id,
             called=called,
@@ -129,10 +155,6 @@ class Crowd:
             is_final=is_final,
             client=client,
         )
-        with self._lock:
-            self.history.append(operation)
-            self.statuses[f"{verb.value} {'-' if answer is None else answer.status}"] += 1
-        return operation
 
     def _asked(self, verb: Verb, thing: Thing, api: str, mark: str, span: tuple[int, int] | None) -> Answer | None:
         """Ask an api; None where there was no connection at all. An answer that is not whole has the status 0."""

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from random import Random
 
-from attrs import frozen
+from attrs import field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 
@@ -25,7 +25,7 @@ SIZES = (0, 1, 300, 5000, 65_536, 65_537, 70_001, 200_000)
 class Thing:
     """An object of the run: its bytes, and the headers that it may be uploaded with."""
 
-    payload: bytes
+    payload: bytes = field(repr=lambda payload: f"{len(payload)} bytes")
     marks: tuple[str, ...] = ("red", "green", "blue")
 
     @property

@@ -53,7 +53,7 @@ def simulate(seed: int, seconds: float = SECONDS) -> Report:
         if not world.run_until(lambda: crowd.is_over, seconds + 200):
             report.problems.append("a client still waits, long after all faults have ended")
         crowd.check()
-        report.problems += _aftermath(world, crowd, things)
+        report.problems += aftermath(world, crowd, things)
     finally:
         world.end()
     report.operations = len(crowd.history)
@@ -72,7 +72,7 @@ def simulate(seed: int, seconds: float = SECONDS) -> Report:
     return report
 
 
-def _aftermath(world: World, crowd: Crowd, things: Sequence[Thing]) -> Iterator[str]:
+def aftermath(world: World, crowd: Crowd, things: Sequence[Thing]) -> Iterator[str]:
     """Let there be peace, run two rounds, and look at everything."""
     world.run_for(20.0)  # faults that were begun end by themselves
     world.heal()

@@ -4,6 +4,7 @@
 # make simulate seeds of a simulated cluster under faults (SEEDS=100, FIRST=0; SEED=7 shows one)
 # make torture what takes time: crashes, power cuts and partitions (as root), failing disks, slow clients, races, mixed faults; an
 #              hour on two cores, and one table of counts (TORTURE=10: the nightly counts, TORTURE=0.1: a look)
+# make sabotage one break after the other: each must turn its test red; a few minutes (BREAK=name: that one)
 # make bench   sos beside nginx, five minutes (QUICK=1: one; ROWS=regex picks; see benchmarks/README.rst)
 # make clean   remove what these two have made, but for the stores in data/
 
@@ -17,7 +18,7 @@ BIN = $(VENV)/bin
 # A plain editable install does not show the plugin to twistd; this mode does.
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
 
-.PHONY: help run test fuzz simulate torture bench clean
+.PHONY: help run test fuzz simulate torture sabotage bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -61,6 +62,9 @@ simulate: $(VENV)/installed-dev
 # Whatever cannot be run is named below the table: it needs user namespaces, iproute2, nftables, strace and faketime.
 torture: $(VENV)/installed-dev
 	TORTURE=$(or $(TORTURE),1) $(BIN)/python -m pytest -m torture tests
+
+sabotage: $(VENV)/installed-dev
+	@BREAK="$(BREAK)" $(BIN)/python -m tests.sabotage
 
 clean:
 	rm -rf $(VENV) build *.egg-info _trial_temp* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -15,6 +15,7 @@ from sos.decisions.digests import expected_of
 from sos.decisions.repair import AllDamaged, Bury, Copy, OtherBytes, Renew, Repair
 from sos.decisions.topology import Server
 from sos.http.bodies import PIECE, BytesBody, collect
+from sos.http.verified_body import VerifiedBody
 from sos.usecases.cluster import Cluster
 from sos.usecases.suspects import Suspects
 from sos.words.blob import BlobID, Entry
@@ -160,7 +161,8 @@ class Copier:
         try:
             opened = await self._opened(entry, source)
             incoming = opened.entry if entry.sha256 is None else evolve(entry, is_stray=False)
-            await self._cluster.store_of(target).receive(incoming, await _sendable(opened.body, incoming))
+            body = await self._sendable(opened.body, incoming, target)
+            await self._cluster.store_of(target).receive(incoming, body)
         except BlobNotFound:
             raise
         except SOSError as error:
@@ -178,6 +180,23 @@ class Copier:
                 await self._suspects.ask(source, entry.id)
             return False
         return True
+
+    async def _sendable(self, body: IBodyProducer, entry: Entry, target: Server) -> IBodyProducer:
+        """Give a body to send; of a small blob its bytes, whole and verified.
+
+        A longer one is verified by its target, as it arrives. But a server of the old contract does not do that, and nobody
+        can where one was the source and has named no digest: then it is verified on its way, and never ends well with wrong
+        bytes. Raises what the body fails with, and `DigestMismatch`.
+        """
+        expected = expected_of(entry)
+        if entry.size is not None and entry.size <= SMALL:
+            payload = await collect(body, SMALL)
+            if expected is not None and hashlib.new(expected.name, payload).digest() != expected.digest:
+                raise _mismatch(entry.id)
+            return BytesBody(payload)
+        if expected is None or (entry.sha256 is not None and target not in self._outcome.old_contract):
+            return body
+        return VerifiedBody(body, hashlib.new(expected.name), expected.digest, lambda: _mismatch(entry.id))
 
     async def _opened(self, entry: Entry, source: Server) -> OpenBlob:
         """Open a blob at its source; one that expires is no less one until all members have a tombstone for it."""
@@ -225,15 +244,5 @@ class Copier:
                 self.leave_out(server, gone)
 
 
-async def _sendable(body: IBodyProducer, entry: Entry) -> IBodyProducer:
-    """Give a body to send; of a small blob its bytes, whole and verified.
-
-    Raises what the body fails with, and `DigestMismatch`.
-    """
-    if entry.size is None or entry.size > SMALL:
-        return body
-    payload = await collect(body, SMALL)
-    expected = expected_of(entry)
-    if expected is not None and hashlib.new(expected.name, payload).digest() != expected.digest:
-        raise DigestMismatch(f"What came as {entry.id} are other bytes: their digest is another.")
-    return BytesBody(payload)
+def _mismatch(blob_id: BlobID) -> DigestMismatch:
+    return DigestMismatch(f"What came as {blob_id} are other bytes: their digest is another.")

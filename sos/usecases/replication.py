@@ -86,6 +86,7 @@ class Replication:
 
     async def _equalise(self, group: Group, copier: Copier, outcome: Round) -> Summaries:
         summaries, old = await Census(self._cluster, copier).of(group)
+        outcome.old_contract.update(old)
         if len({summary.root for summary in summaries.values()}) > 1:
             anti_entropy = AntiEntropy(self._cluster, copier, self._at_once, Ghosts.among(summaries))
             await anti_entropy.equalise(list(summaries))
@@ -95,7 +96,6 @@ class Replication:
             listing = ListingPass(self._cluster, copier, self._at_once, self._page)
             await listing.equalise([*summaries, *old])
         await self._note(group, summaries, copier, outcome)
-        outcome.old_contract.update(old)
         return summaries
 
     def _report_damage(self, group: Group, summaries: Summaries) -> None:

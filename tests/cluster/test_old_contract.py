@@ -10,6 +10,7 @@ from sos.usecases.deletes import Deletes
 from sos.words.errors import Unsupported
 from tests.cluster.conftest import Builder
 from tests.cluster.old_server import OldServer
+from tests.cluster.test_read_repair import Rotting, rot
 from tests.cluster.town import Town, id_of
 from tests.support import failure_of, success_of
 
@@ -88,6 +89,30 @@ def test_wrong_bytes_of_an_old_server_are_seen_by_their_id(town: Town) -> None:
         old.blobs[id_of(payload)] = headers, payload[:-1] + b"!"
     for _ in range(4):
         assert {town.fetched(payload) for payload in PAYLOADS} == {200}
+
+
+def test_wrong_bytes_of_an_old_server_are_not_copied(town: Town) -> None:
+    """Nobody else would notice: it keeps no digest, and whoever takes the bytes makes one of its own."""
+    (old,) = age(town, "a")
+    for payload in PAYLOADS:
+        old.blobs[id_of(payload)] = [], payload[:-1] + b"!"
+    outcome = replicated(town)
+    assert (outcome.copied, outcome.is_complete) == (0, False)
+    assert {town.holders(payload) for payload in PAYLOADS} == {""}
+
+
+def test_wrong_bytes_are_not_copied_to_an_old_server(build: Builder) -> None:
+    """It takes whatever comes whole; so nothing wrong does."""
+    town = build(store_for=lambda name, clock: Rotting(f"store-{name}", clock))
+    (old,) = age(town, "a")
+    for payload in PAYLOADS:
+        town.stored(payload)
+    old.blobs.clear()
+    rot(town, "bc")
+    outcome = replicated(town)
+    assert (outcome.copied, outcome.is_complete) == (0, False)
+    assert old.blobs == {}
+    rot(town, "bc", is_rotten=False)
 
 
 def test_a_delete_that_would_have_to_reach_an_old_server_is_refused(build: Builder) -> None:

@@ -101,6 +101,20 @@ def test_nobody_is_answered_before_the_commit(bench: Bench, thread: HeldThread) 
     success_of(store.close())
 
 
+def test_what_is_answered_is_committed(bench: Bench, thread: HeldThread) -> None:
+    """Whoever hears that it is stored finds it in the database, by a connection that knows nothing of this one."""
+    store = bench.open(commit_in_thread=thread)
+    seen: list[object] = []
+    write = receiving(store, "abc")
+    write.addCallback(lambda _: seen.extend(bench.rows("SELECT CAST(id AS TEXT) FROM entries")))
+    while not write.called:
+        thread.run()
+    success_of(write)
+    assert seen == [("abc",)]
+    thread.run_all()
+    success_of(store.close())
+
+
 def test_a_client_that_leaves_during_the_commit_changes_nothing(bench: Bench, thread: HeldThread) -> None:
     """The write happens, whole; only its answer is missed."""
     store = bench.open(commit_in_thread=thread)

@@ -301,6 +301,20 @@ def test_no_manifest_is_written_where_a_chunk_is_missing(number: int, error: Exc
     assert uploads.budget.used == 0
 
 
+def test_no_manifest_is_written_before_the_last_chunk_is_durable() -> None:
+    """Torture F32: nothing names a chunk that a member may still lose."""
+    store = Held(memory_store())
+    uploading = Deferred.fromCoroutine(
+        uploads_to(cluster_of(one={"a": store})).upload(body_of(payload_of(2 * CHUNK)), STEVE)
+    )
+    for left in (2, 1):
+        assert (len(store.waiting), kinds_at(store)[Kind.MANIFEST]) == (left, 0)
+        store.waiting.pop(0).callback(None)
+    assert (len(store.waiting), kinds_at(store)[Kind.MANIFEST]) == (1, 1)
+    store.let_go()
+    assert success_of(uploading).copies == 1
+
+
 @pytest.mark.parametrize(("error", "told"), [(DOWN, NotEnoughCopies), (FULL, StoreFull)])
 def test_a_manifest_that_nobody_takes_is_no_upload(error: Exception, told: type[SOSError]) -> None:
     """Torture F32: its chunks are for the sweep."""

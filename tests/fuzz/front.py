@@ -21,8 +21,8 @@ LONGEST = 3000
 
 CORPUS = sorted({row.data for row in [*ROWS, *CONDITIONS[::20]] if len(row.data) <= LONGEST})
 
-_PATIENCE = (10.5, 31.0, 61.0, 61.0)
-"""Seconds by which a head, a body, an idle connection and a slow reader are given up."""
+_PATIENCE = (10.5, *[5.5] * 7, 61.0, 61.0)
+"""Seconds by which a head, a body (looked at again and again), an idle connection and a slow reader are given up."""
 
 
 class Front:

@@ -99,16 +99,16 @@ def test_a_body_of_nothing_is_over_at_once() -> None:
     success_of(reader.start())
 
 
-def test_one_part_is_fetched_ahead_while_the_consumer_drains() -> None:
-    """One, not all."""
+def test_two_parts_are_fetched_ahead_while_the_consumer_drains() -> None:
+    """Two, not all."""
     source = Source()
     reader = Reader(Budget(1000, Clock()), source, parts=5, pause_after=4)
     success_of(reader.body.begin())
     assert source.asked == ["part0"]
     pouring = reader.start()
-    assert source.asked == ["part0", "part1"]
-    reader.consumer.go_on(pause_after=14)
     assert source.asked == ["part0", "part1", "part2"]
+    reader.consumer.go_on(pause_after=14)
+    assert source.asked == ["part0", "part1", "part2", "part3"]
     reader.consumer.go_on()
     success_of(pouring)
     assert reader.consumer.payload == reader.expected

@@ -1,7 +1,9 @@
 """Homecoming: brings strays to the group that they belong to.
 
 A stray is an entry that its home group could not take when it came. A round brings it to every member of the home group
-that is in reach, where the merge rule decides what it is worth; once it is durable at enough of them, it is forgotten here.
+that is in reach, where the merge rule decides what it is worth; once all of them have it, it is forgotten here. Not sooner:
+how many copies its writer was promised is known to the writer alone, and while the one home member that has it is out of
+reach, the other would truly say that it has none.
 
 Chunks are left where they are: they lie where their object put them, and their own ID says nothing of that.
 """
@@ -13,7 +15,6 @@ from collections.abc import Mapping
 from attrs import evolve
 
 from sos.decisions.repair import OtherBytes
-from sos.decisions.tally import usual_min_copies
 from sos.decisions.topology import Group, Server
 from sos.usecases.cluster import Cluster
 from sos.usecases.concurrently import for_each
@@ -60,7 +61,7 @@ class Homecoming:
         settled = 0
         for target in targets:
             settled += await self._bring_to(target, evolve(stray, is_stray=False), holder)
-        return settled >= min(usual_min_copies(home), len(home.members)) and self._is_elsewhere(home, holder)
+        return settled == len(home.members) and self._is_elsewhere(home, holder)
 
     def _is_elsewhere(self, home: Group, holder: Server) -> bool:
         """Whether the holder is outside the home group: within it the stray has become an entry like any other."""

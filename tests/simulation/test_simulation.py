@@ -10,8 +10,12 @@ SECONDS = 25.0
 """Of the simulated clock: two or three seconds of ours for each seed."""
 
 
+FORGOTTEN_STRAY = 2037
+"""Found a false 404: a stray was forgotten when one member at home had it, and two copies had been promised."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [*range(4), FORGOTTEN_STRAY])
 def test_a_seed_has_no_violation(seed: int) -> None:
     """Clients, faults, peace, two rounds: what was seen can have happened, and the members are equal."""
     report = simulate(seed, SECONDS)

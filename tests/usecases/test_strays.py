@@ -112,6 +112,22 @@ def test_what_the_next_group_takes_is_carried_home_and_forgotten_there() -> None
     assert place.fetched() == "red"
 
 
+def test_a_stray_is_kept_until_every_member_at_home_has_it() -> None:
+    """I6: two copies were promised; with one at home, and that one out of reach, the other must not be able to say 404."""
+    place = Place()
+    place.switch(HOME, False)
+    place.upload()
+    place.switch(["h0"], True)
+    place.round()
+    assert place.held() == ["live", "nothing", "live", "live"]
+    place.switch(["h0"], False)
+    place.switch(["h1"], True)
+    assert place.fetched() == "red"
+    place.switch(["h0"], True)
+    place.round()
+    assert place.held() == ["live", "live", "nothing", "nothing"]
+
+
 def test_what_the_home_group_takes_is_no_stray() -> None:
     """Not even where a member is down."""
     place = Place()

@@ -21,6 +21,12 @@ from sos.words.interfaces import InThread
 
 T = TypeVar("T")
 
+Waiting = tuple[Change, Deferred[Any]]
+"""A change, and who waits for it."""
+
+Done = tuple[Sequence[Waiting], Sequence[Any]]
+"""The changes of a transaction, and the result of each."""
+
 MOST_CHANGES = 256
 """Changes a transaction: beyond it the fsync is shared so well that a longer one only makes the first wait for the last."""
 
@@ -73,7 +79,7 @@ class Commits:
         """Commit by `writer`, in the thread that `in_thread` runs calls in."""
         self._writer = writer
         self._in_thread = in_thread
-        self._waiting: list[tuple[Change, Deferred[Any]]] = []
+        self._waiting: list[Waiting] = []
         self._is_working = False
         self._is_closed = False
         self._idle: list[Deferred[None]] = []
@@ -103,11 +109,22 @@ class Commits:
         return idle
 
     async def _work(self) -> None:
+        """Commit while changes wait.
+
+        The next transaction begins before anyone hears of the last one, so that the disk is not idle while they go on.
+        """
+        done: Done = ([], [])
         while self._waiting:
             batch, self._waiting = self._waiting[:MOST_CHANGES], self._waiting[MOST_CHANGES:]
-            _answer(batch, await self._committed([change for change, _ in batch]))
-            if self._writer.is_untidy:
-                await self._tidied()
+            committing = Deferred.fromCoroutine(self._committed([change for change, _ in batch]))
+            _answer(done)
+            done = batch, await committing
+            tidying = Deferred.fromCoroutine(self._tidied()) if self._writer.is_untidy else None
+            if tidying is not None or not self._waiting:
+                _answer(done)
+                done = ([], [])
+            if tidying is not None:
+                await tidying
         self._is_working = False
         idle, self._idle = self._idle, []
         for waiting in idle:
@@ -129,8 +146,8 @@ class Commits:
             self._log.failure("Tidying the store failed in a way that nobody foresaw")
 
 
-def _answer(batch: Sequence[tuple[Change, Deferred[Any]]], results: Sequence[Any]) -> None:
-    for (_, waiting), result in zip(batch, results, strict=True):
+def _answer(done: Done) -> None:
+    for (_, waiting), result in zip(*done, strict=True):
         if isinstance(result, Exception):
             waiting.errback(result)
         else:

@@ -33,11 +33,12 @@ from sos.store.listing import MOST_ENTRIES
 from sos.store.mending import Mender
 from sos.store.pace import Pace
 from sos.store.parts import Parts
+from sos.store.published import Published
 from sos.store.quarantine import Quarantine, Suspicion
 from sos.store.scrub import Scrub
 from sos.store.staging import Stage
 from sos.words.blob import BlobID, Entry, Kind, Span, Version
-from sos.words.errors import BlobDamaged, SOSError, StoreFull, Unavailable
+from sos.words.errors import BlobDamaged, SOSError, Unavailable
 from sos.words.interfaces import (
     ILocalReplica,
     OpenBlob,
@@ -76,6 +77,7 @@ class DiskStore:
         self._latch = workshop.latch
         self._reader = parts.reader
         self._commits = Commits(Writer(parts.index, self._latch, workshop.admission), parts.commit_in_thread)
+        self._published = Published(self._commits, workshop)
         self._quarantine = Quarantine(workshop.fs, workshop.tree)
         fs, tree, latch = workshop.fs, workshop.tree, workshop.latch
         self._holdings = Holdings(parts.reader, fs, tree, latch, self._suspect, parts.ages.wall)
@@ -153,7 +155,12 @@ class DiskStore:
         except BaseException:  # a cancellation too
             stage.discard().addErrback(self._log_failure).addBoth(lambda _: self._left(stage))
             raise
-        return await shielded(Deferred.fromCoroutine(self._committed(stage)))
+        if stage.is_small:
+            outcome = await self._small_committed(stage)
+        else:
+            outcome = await shielded(Deferred.fromCoroutine(self._large_committed(stage)))
+        refuse_losers(outcome.decision, outcome.held)
+        return Received(outcome.held, self.uuid)
 
     def _admitted(self, entry: Entry, body: IBodyProducer) -> Stage:
         """Make a stage, if a write can succeed at all; else stop the body before it brings anything."""
@@ -170,39 +177,18 @@ class DiskStore:
         self._stages.add(stage)
         return stage
 
-    async def _committed(self, stage: Stage) -> Received:
+    def _small_committed(self, stage: Stage) -> Deferred[Outcome]:
         try:
-            outcome = await self._applied(await stage.settle(self._ages.now))
+            write = stage.settle_small(self._ages.now)
+            return self._commits.submit(lambda index: index.apply(write))
         finally:
             self._left(stage)
-        refuse_losers(outcome.decision, outcome.held)
-        return Received(outcome.held, self.uuid)
 
-    async def _applied(self, write: Write) -> Outcome:
+    async def _large_committed(self, stage: Stage) -> Outcome:
         try:
-            return await self._commits.submit(lambda index: index.apply(write))
-        except StoreFull:
-            await self._unlinked(write)
-            raise
-        except SOSError:
-            self._abandon(write)
-            raise
-
-    async def _unlinked(self, write: Write) -> None:
-        """Unlink a published file at once: for want of room no row was committed, nor can the note of what to unlink be."""
-        if write.file is not None:
-            with contextlib.suppress(OSError):
-                await self._workshop.in_thread(self._workshop.tree.remove, write.entry.id, write.file)
-
-    def _abandon(self, write: Write) -> None:
-        """Have a published file unlinked that no row will name.
-
-        Not after a failed fsync: then the row may be there at the next start, and must find its file. So both stay.
-        """
-        file = write.file
-        if file is not None and not self._latch.is_read_only:
-            dropping = self._commits.submit(lambda index: index.drop_file(write.entry.id, file))
-            dropping.addErrback(_expect_sos_error).addErrback(self._log_failure)
+            return await self._published.commit(await stage.settle(self._ages.now))
+        finally:
+            self._left(stage)
 
     # Removing
 

@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from attrs import frozen
-from twisted.web.iweb import IBodyProducer
 
 from sos.decisions.digests import Expected
 from sos.decisions.sidecar import SUFFIX
-from sos.http.bodies import BytesBody, FileBody
+from sos.http.bodies import FileBody
 from sos.words.blob import BlobID, blob_id
 from sos.words.errors import InvalidBlobID
 
@@ -32,10 +31,9 @@ _PART = ".part"
 
 @frozen
 class FlatFile:
-    """A file with the bytes of a blob."""
+    """A file with the bytes of a blob. How many they are is not asked before it is opened: there may be very many files."""
 
     blob_id: BlobID
-    size: int
 
 
 @frozen
@@ -67,15 +65,19 @@ class FlatDirectory:
                 elif found.name == SUFFIX or not os.path.lexists(self._path / found.name.removesuffix(SUFFIX)):
                     yield Misfit(found.name, "there is no file that it is the metadata of")
 
-    def open(self, file: FlatFile) -> IBodyProducer:
-        """Open a file; a small one is read at once."""
+    def read(self, file: FlatFile) -> bytes | None:
+        """Read a small file, None where it is larger than `SMALL`."""
         descriptor = self._opened(file.blob_id)
-        if file.size > SMALL:
-            return FileBody(descriptor, 0, file.size)
         try:
-            return BytesBody(os.read(descriptor, SMALL + 1))
+            payload = os.read(descriptor, SMALL + 1)
         finally:
             os.close(descriptor)
+        return payload if len(payload) <= SMALL else None
+
+    def open(self, file: FlatFile) -> FileBody:
+        """Open a file: its body has the bytes that are there now."""
+        descriptor = self._opened(file.blob_id)
+        return FileBody(descriptor, 0, os.fstat(descriptor).st_size)
 
     def sidecar(self, name: BlobID) -> bytes | None:
         """Read the metadata of a blob, None where there are none."""
@@ -170,4 +172,4 @@ def _judged(found: os.DirEntry[str]) -> FlatFile | Misfit:
         return Misfit(found.name, "its name is no ID: 1 to 128 characters, each of a-z or 0-9")
     if not found.is_file(follow_symlinks=False):
         return Misfit(found.name, "it is no file")
-    return FlatFile(name, found.stat(follow_symlinks=False).st_size)
+    return FlatFile(name)

@@ -21,6 +21,7 @@ import contextlib
 import enum
 import hashlib
 from collections.abc import Callable
+from typing import cast
 
 from attrs import evolve, frozen
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -183,28 +184,34 @@ class Stage:
         await self._written()
         self._raise_error()
 
+    @property
+    def is_small(self) -> bool:
+        """Whether all that came is in memory, once it is all there."""
+        return self._file is None
+
+    def settle_small(self, arrived: int) -> Write:
+        """Compare few bytes that came with what was declared. Raises `BlobTruncated` and `DigestMismatch`."""
+        self.state = State.DISCARDED
+        payload = self._taken()
+        entry = agreed(self._entry, self._length, self._size, hashlib.sha256(payload).digest())
+        self.state = State.COMMITTED
+        return Write(entry, arrived, payload)
+
     async def settle(self, arrived: int) -> Write:
         """Compare what came with what was declared, and make a large blob's bytes durable. From here on nothing is undone.
 
         Raises `BlobTruncated`, `DigestMismatch`, `StoreFull`, `StoreReadOnly`, `Unavailable`; then the stage is discarded.
         """
+        assert self._file is not None
         self.state = State.COMMITTING
         try:
-            write = await self._settled(arrived)
+            settled = await self._workshop.in_thread(self._file.publish, self._taken(), self._entry, self._length)
         except Exception as error:
             self.state = State.DISCARDED
             if isinstance(error, OSError):
                 raise self._workshop.latch.judge(error) from error
             raise
         self.state = State.COMMITTED
-        return write
-
-    async def _settled(self, arrived: int) -> Write:
-        payload = self._taken()
-        if self._file is None:
-            sha256 = hashlib.sha256(payload).digest()
-            return Write(agreed(self._entry, self._length, self._size, sha256), arrived, payload)
-        settled = await self._workshop.in_thread(self._file.publish, payload, self._entry, self._length)
         return Write(settled, arrived, file=self._file.serial)
 
     def fail(self, error: Exception) -> None:
@@ -226,7 +233,7 @@ class Stage:
 
     def registerProducer(self, producer: IProducer, streaming: bool) -> None:
         """Remember whom to pause."""
-        self._producer = IPushProducer(producer)
+        self._producer = cast(IPushProducer, producer)
 
     def unregisterProducer(self) -> None:
         """Forget the producer."""

@@ -24,14 +24,13 @@ from sos.decisions.digests import Expected, expected_of
 from sos.decisions.sidecar import Read, read_sidecar
 from sos.http.bodies import BytesBody
 from sos.http.verified_body import VerifiedBody
-from sos.store.flat_files import SMALL, FlatDirectory, FlatFile, Misfit
+from sos.store.flat_files import FlatDirectory, FlatFile, Misfit
 from sos.usecases.concurrently import for_each
 from sos.words.blob import OLD_CONTRACT, Entry
 from sos.words.errors import (
     BlobConflict,
     BlobDamaged,
     BlobNotFound,
-    BlobTruncated,
     DigestMismatch,
     SOSError,
     StoreFull,
@@ -111,10 +110,13 @@ class Intake:
             entry = self._declared(file)
             if await self._is_settled(entry):
                 return
-            if file.size > SMALL:
-                await self._large.run(self._receive, entry, file, expected)
+            payload = self._directory.read(file)
+            if payload is None:
+                await self._large.run(self._receive_large, entry, file, expected)
+            elif expected is not None and hashlib.new(expected.name, payload).digest() != expected.digest:
+                raise _mismatch()
             else:
-                await self._receive(entry, file, expected)
+                await self._receive(entry, BytesBody(payload))
         except BlobDamaged as error:
             self._complain(file.blob_id, _clause(error))
         except (StoreFull, Unavailable):
@@ -123,12 +125,12 @@ class Intake:
             self._complain(file.blob_id, _clause(error))
 
     def _declared(self, file: FlatFile) -> Entry:
-        """Give the entry that a file becomes."""
+        """Give the entry that a file becomes, without the size of its bytes."""
         sidecar = self._directory.sidecar(file.blob_id)
         read = _NOTHING if sidecar is None else read_sidecar(sidecar)
         for complaint in read.complaints:
             self._complain(file.blob_id, complaint)
-        return Entry(id=file.blob_id, version=OLD_CONTRACT, size=file.size, metadata=read.metadata, expires=read.expires)
+        return Entry(id=file.blob_id, version=OLD_CONTRACT, metadata=read.metadata, expires=read.expires)
 
     async def _is_settled(self, entry: Entry) -> bool:
         """Whether there is nothing to do, as far as can be told without a look at the file's bytes."""
@@ -144,14 +146,22 @@ class Intake:
         if held.version > OLD_CONTRACT:
             self.counts["newer"] += 1
             return True
-        is_there = evolve(held, sha256=None, is_stray=False) == entry
+        is_there = held.size == self._directory.size(entry.id) and entry == evolve(
+            held, size=None, sha256=None, is_stray=False
+        )
         self.counts["there"] += is_there
         return is_there
 
-    async def _receive(self, entry: Entry, file: FlatFile, expected: Expected | None) -> None:
+    async def _receive_large(self, entry: Entry, file: FlatFile, expected: Expected | None) -> None:
         body = self._directory.open(file)
+        if expected is None:
+            await self._receive(entry, body)
+        else:
+            await self._receive(entry, VerifiedBody(body, hashlib.new(expected.name), expected.digest, _mismatch))
+
+    async def _receive(self, entry: Entry, body: IBodyProducer) -> None:
         try:
-            received = await self._store.receive(entry, _verified(body, entry, expected))
+            received = await self._store.receive(entry, body)
         except BlobConflict as error:
             if error.reason != BlobConflict.OLDER:
                 raise
@@ -163,17 +173,6 @@ class Intake:
     def _complain(self, name: str, why: str) -> None:
         self.counts["complaints"] += 1
         self._tell(f"{name}: {why}.")
-
-
-def _verified(body: IBodyProducer, entry: Entry, expected: Expected | None) -> IBodyProducer:
-    """Let no wrong byte be taken. Raises `BlobTruncated` and `DigestMismatch` where that shows at once."""
-    if not isinstance(body, BytesBody):
-        return body if expected is None else VerifiedBody(body, hashlib.new(expected.name), expected.digest, _mismatch)
-    if body.length != entry.size:
-        raise BlobTruncated("it changed while it was read")
-    if expected is not None and hashlib.new(expected.name, b"".join(body.pieces)).digest() != expected.digest:
-        raise _mismatch()
-    return body
 
 
 def _clause(error: SOSError | OSError) -> str:

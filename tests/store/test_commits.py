@@ -89,6 +89,17 @@ def test_what_waits_shares_a_transaction(bench: Bench, thread: HeldThread) -> No
     success_of(store.close())
 
 
+def test_the_next_transaction_begins_before_the_last_one_is_told_of(bench: Bench, thread: HeldThread) -> None:
+    """The disk works while those who were answered go on."""
+    store = bench.open(commit_in_thread=thread)
+    first = receiving(store, "first")
+    receiving(store, "second")
+    begun = []
+    first.addCallback(lambda _: begun.append(thread.waiting))
+    thread.run()
+    assert begun == [1]
+
+
 def test_nobody_is_answered_before_the_commit(bench: Bench, thread: HeldThread) -> None:
     """And nobody sees what is not durable yet."""
     store = bench.open(commit_in_thread=thread)

@@ -58,6 +58,11 @@ class Watcher(Protocol):
         """So many more bytes are done."""
 
 
+_AS_IF_AWAY = "UPDATE meta SET value = MAX(0, value - 1) WHERE name = 'round'"
+"""A copy has missed the last round of its store: once it is a member again its peers are ahead of it, and it is not read from
+until a round has told it what was deleted since. Else nobody could tell within the same round that it is one."""
+
+
 @frozen
 class BackedUp:
     """What a backup came to."""
@@ -194,6 +199,7 @@ class Backup:
             copy.execute("PRAGMA synchronous = OFF")  # it is synced as a whole, below
             with self._one_moment():
                 self._database.backup(copy, pages=_PAGES, progress=told)
+            copy.execute(_AS_IF_AWAY)
         finally:
             copy.close()
         written = self._target.open(_NEW)

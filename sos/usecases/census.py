@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from twisted.logger import Logger
 
 from sos.decisions.topology import Group, Server
-from sos.usecases.cluster import Cluster
+from sos.usecases.cluster import LATELY, Cluster
 from sos.usecases.concurrently import concurrently
 from sos.usecases.copying import Copier
 from sos.words.errors import OtherGroup, SOSError, Unsupported
@@ -38,10 +38,15 @@ class Census:
         return self._each_store_once(known), old
 
     async def _summary_of(self, server: Server, group: Group) -> StoreSummary | None:
-        """Give a member's summary, None for an old server, and for one that is left out."""
+        """Give a member's summary, None for an old server, and for one that is left out.
+
+        A late one takes part, but its word is of another time than that of its peers: it may have come back only now, without
+        what they took since they were asked, and would be read from if the number of this round were noted there.
+        """
         digested = self._cluster.digested(server)
         if digested is None:
             return None
+        asked_at = self._cluster.seconds()
         try:
             summary = await digested.summary()
             if summary.group not in (None, group.name):
@@ -51,6 +56,8 @@ class Census:
         except SOSError as error:
             self._copier.leave_out(server, error)
             return None
+        if self._cluster.seconds() - asked_at >= LATELY:
+            self._copier.leave_behind(server, "it took long to say what it holds")
         return summary
 
     def _each_store_once(self, summaries: Mapping[Server, StoreSummary]) -> Summaries:

@@ -89,6 +89,11 @@ class Copier:
             self._outcome.ghosts[server] += 1
             self._outcome.behind.add(server)
 
+    def leave_behind(self, server: Server, why: str) -> None:
+        """Go on with a member that may have lost something meanwhile: the next round has to see it."""
+        self._outcome.behind.add(server)
+        self._log.info("{server} has not completed this round: {why}", server=server.url, why=why)
+
     async def carry_out(self, repair: Repair[Server]) -> None:
         """Do one repair at all of its targets."""
         match repair:

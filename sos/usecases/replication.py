@@ -18,14 +18,14 @@ from sos.decisions.topology import Group, Server
 from sos.usecases.anti_entropy import AntiEntropy
 from sos.usecases.census import Census, Summaries
 from sos.usecases.clearance import Clearance
-from sos.usecases.cluster import Cluster
+from sos.usecases.cluster import LATELY, Cluster
 from sos.usecases.concurrently import concurrently
 from sos.usecases.copying import Copier, Round
 from sos.usecases.homecoming import Homecoming
 from sos.usecases.listing_pass import ListingPass
 from sos.words.blob import BlobID
 from sos.words.errors import SOSError
-from sos.words.interfaces import IRoundReporter
+from sos.words.interfaces import IRoundReporter, StoreSummary
 
 AT_ONCE = 32
 """Repairs under way at a time in a group: small blobs that come together share a commit, large ones have a limit."""
@@ -86,6 +86,7 @@ class Replication:
 
     async def _equalise(self, group: Group, copier: Copier, outcome: Round) -> Summaries:
         summaries, old = await Census(self._cluster, copier).of(group)
+        asked_at = self._cluster.seconds()
         outcome.old_contract.update(old)
         if len({summary.root for summary in summaries.values()}) > 1:
             anti_entropy = AntiEntropy(self._cluster, copier, self._at_once, Ghosts.among(summaries))
@@ -95,6 +96,7 @@ class Replication:
         if old and len(summaries) + len(old) > 1:
             listing = ListingPass(self._cluster, copier, self._at_once, self._page)
             await listing.equalise([*summaries, *old])
+        await self._leave_restored(summaries, asked_at, copier)
         await self._note(group, summaries, copier, outcome)
         return summaries
 
@@ -108,6 +110,22 @@ class Replication:
                     count=summary.damaged,
                     group=group.name,
                 )
+
+    async def _leave_restored(self, summaries: Summaries, asked_at: float, copier: Copier) -> None:
+        """After a long round, leave out who was put back from an old copy meanwhile: its number has gone back."""
+        if self._cluster.seconds() - asked_at >= LATELY:
+            await concurrently(self._ask_again(server, summaries[server], copier) for server in copier.reached(summaries))
+
+    async def _ask_again(self, server: Server, before: StoreSummary, copier: Copier) -> None:
+        digested = self._cluster.digested(server)
+        assert digested is not None, "it has given its summary"
+        try:
+            summary = await digested.summary()
+        except SOSError as error:
+            copier.leave_out(server, error)
+            return
+        if summary.round < before.round:
+            copier.leave_behind(server, "it was put back from an old copy meanwhile")
 
     async def _note(self, group: Group, summaries: Summaries, copier: Copier, outcome: Round) -> None:
         """Write the number of the round into the members that completed it."""

@@ -47,10 +47,16 @@ class Disk:
     """Whether nothing can be read either."""
 
     def snapshot(self) -> Disk:
-        """Copy what is durable, as a backup does."""
+        """Copy what is durable."""
         return Disk(
             self.uuid, copy.deepcopy(self.shelf), self.round, self.group, self.dropped, self.highest, self.sync_seconds
         )
+
+    def backup(self) -> Disk:
+        """Copy what is durable, as a backup does: it has missed the last round."""
+        taken = self.snapshot()
+        taken.round = max(0, taken.round - 1)
+        return taken
 
     def restore(self, older: Disk) -> None:
         """Become what a copy of an earlier moment holds."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from attrs import define, field
 
+from sos.usecases.cluster import LATELY
 from tests.simulation.disks import Disk
 from tests.simulation.network import Path
 from tests.simulation.world import APIS, GROUPS, ApiHost, MemberHost, World
@@ -205,15 +206,16 @@ class Nemesis:
         return None
 
     def restore_backup(self) -> Undo | None:
-        """The fragile disk is copied; another time it comes back as it was."""
+        """The fragile disk is copied; another time it comes back as it was, which takes a while."""
         member = self.world.members[FRAGILE]
         if self._backup is None:
-            self._backup = member.disk.snapshot()
-        else:
-            member.kill()
-            member.disk.restore(self._backup)
-            member.start()
-            self._backup = None
+            self._backup = member.disk.backup()
+            return None
+        member.kill()
+        member.disk.restore(self._backup)
+        member.away_until = self.world.clock.seconds() + LATELY + self.world.chance.uniform(0.1, 4.0)
+        member.start()
+        self._backup = None
         return None
 
 

@@ -59,6 +59,8 @@ class MemberHost:
         self.disk = Disk(f"store-{name}")
         self.skew = 0.0
         self.store: SimStore | None = None
+        self.away_until = 0.0
+        """Nobody can start the process before."""
         self._world = world
 
     def wall(self) -> float:
@@ -66,10 +68,14 @@ class MemberHost:
         return NOW + self._world.clock.seconds() + self.skew
 
     def start(self) -> None:
-        """Start the process."""
+        """Start the process, as soon as it can be."""
         if self.store is not None:
             return
         world = self._world
+        away = self.away_until - world.clock.seconds()
+        if away > 0:
+            world.clock.callLater(away, self.start)
+            return
         self.store = SimStore(self.disk, HybridClock(self.wall, self.disk.highest), world.clock, world.chance)
         root = blob_server_root(self.store, ClusterGuard(None), self.wall, "1.0")
         host = world.network.host(self.name)

@@ -178,6 +178,18 @@ def test_a_backup_holds_all_that_the_store_holds(bench: Bench, store: DiskStore,
     success_of(copy.close())
 
 
+def test_a_backup_has_missed_the_last_round(bench: Bench, store: DiskStore, place: Path) -> None:
+    """As a member it is behind its peers, who may have deleted something since; even before another round has passed."""
+    for held, expected in ((0, 0), (7, 6)):
+        if held:
+            success_of(store.note_round(held, "one"))
+        backed_up(bench, place / str(held))
+        again = restored(place / str(held))
+        assert again.round == expected
+        success_of(again.close())
+    assert store.round == 7
+
+
 def test_on_one_file_system_nothing_is_copied_but_the_database(bench: Bench, store: DiskStore, place: Path) -> None:
     """The files get a second name."""
     backed_up(bench, place)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 
 from sos.decisions import placement
 from sos.store.memory import MemoryStore
-from sos.usecases.cluster import Cluster
+from sos.usecases.cluster import LATELY, Cluster
 from sos.usecases.copying import Round
 from sos.usecases.replication import Replication, SilentReporter
 from sos.words.blob import BlobID, Entry, Metadata, Version
 from sos.words.errors import BlobConflict, BlobNotFound, OtherGroup, ServerUnavailable
 from sos.words.interfaces import OpenBlob
+from sos.words.versions import HybridClock
 from tests.support import bytes_body, failure_of, success_of
-from tests.usecases.cluster_of import NOW, Flaky, cluster_of, memory_store, put, server
+from tests.usecases.cluster_of import NOW, Flaky, cluster_of, cluster_with, memory_store, put, server
 
 ABC = BlobID("abc")
 DOWN = ServerUnavailable("http://x:3001", "connection refused")
@@ -63,6 +66,52 @@ def test_an_idle_round_asks_each_member_for_its_summary_and_notes_the_round() ->
     assert [member.calls for member in members] == [["summary", "note_round"]] * 3
     assert [store.round for store in stores] == [1, 1, 1]
     assert [store.group for store in stores] == ["one"] * 3
+
+
+class Late(Flaky):
+    """A store whose answers take their time."""
+
+    def __init__(self, store: MemoryStore, clock: Clock, verb: str, meanwhile: Callable[[], object] = lambda: None) -> None:
+        super().__init__(store)
+        self._clock = clock
+        self._verb = verb
+        self._meanwhile = meanwhile
+
+    def _answer(self, verb: str, *arguments: Any, **named: Any) -> Any:
+        if verb == self._verb:
+            self._clock.advance(LATELY)
+            self._meanwhile()
+        return super()._answer(verb, *arguments, **named)
+
+
+def timed_group(clock: Clock, stores: Sequence[object]) -> Cluster:
+    """Make one group of stores, by a clock of the test."""
+    members = {f"m{number}": store for number, store in enumerate(stores)}
+    return cluster_with(HybridClock(lambda: NOW), {"one": members}, clock)  # type: ignore[dict-item]
+
+
+def test_who_answers_late_has_not_completed_the_round() -> None:
+    """It may have come back only now, without what its peers took since they were asked; the next round will tell."""
+    stores, clock = trio(), Clock()
+    outcome = run(timed_group(clock, [*stores[:2], Late(stores[2], clock, "summary")]))
+    assert outcome.is_complete
+    assert [store.round for store in stores] == [1, 1, 0]
+    run(timed_group(clock, stores))
+    assert [store.round for store in stores] == [2, 2, 2]
+
+
+def test_who_was_put_back_from_an_old_copy_in_a_long_round_has_not_completed_it() -> None:
+    """What it took since the copy was made is gone again, though it said before that it holds it."""
+    stores, clock = trio(), Clock()
+    run(timed_group(clock, stores))
+    put(stores[0], b"hello", "abc")
+
+    def put_back() -> None:
+        stores[2].round = 0
+
+    outcome = run(timed_group(clock, [stores[0], Late(stores[1], clock, "receive", put_back), stores[2]]))
+    assert outcome.is_complete
+    assert [store.round for store in stores] == [2, 2, 0]
 
 
 def test_one_difference_is_found_without_listing_the_rest() -> None:

@@ -59,8 +59,8 @@ class Watcher(Protocol):
 
 
 _AS_IF_AWAY = "UPDATE meta SET value = MAX(0, value - 1) WHERE name = 'round'"
-"""A copy has missed the last round of its store: once it is a member again its peers are ahead of it, and it is not read from
-until a round has told it what was deleted since. Else nobody could tell within the same round that it is one."""
+"""A copy has missed the last round of its store: once it is a member again its peers are ahead of it, and it is not read
+from until a round has told it what was deleted since. Else nobody could tell within the same round that it is one."""
 
 
 @frozen

@@ -40,8 +40,8 @@ class Census:
     async def _summary_of(self, server: Server, group: Group) -> StoreSummary | None:
         """Give a member's summary, None for an old server, and for one that is left out.
 
-        A late one takes part, but its word is of another time than that of its peers: it may have come back only now, without
-        what they took since they were asked, and would be read from if the number of this round were noted there.
+        A late one takes part, but its word is of another time than that of its peers: it may have come back only now,
+        without what they took since they were asked, and would be read from if this round were noted there.
         """
         digested = self._cluster.digested(server)
         if digested is None:

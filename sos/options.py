@@ -162,10 +162,9 @@ class MemberOptions(SOSOptions):
         return None if path is None else read_cluster_key(path, Path(credentials) if credentials else None)
 
 
-class ReplicateOptions(MemberOptions):
-    """The options of a round; after parsing, `topology` and `cluster_key` are what they name."""
+class TopologyOptions(MemberOptions):
+    """The options of a command that works on the members; after parsing, `topology` and `cluster_key` are what they name."""
 
-    synopsis = "Usage: sos replicate [options]"
     topology: Topology
     cluster_key: bytes | None
 
@@ -176,6 +175,12 @@ class ReplicateOptions(MemberOptions):
             self.cluster_key = self.read_key()
         except SOSError as error:
             raise usage.UsageError(str(error)) from None
+
+
+class ReplicateOptions(TopologyOptions):
+    """The options of a round."""
+
+    synopsis = "Usage: sos replicate [options]"
 
 
 class Options(MemberOptions):

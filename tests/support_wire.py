@@ -8,7 +8,7 @@ thing that no reactor does is this: the outermost write of all may be answered b
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -19,16 +19,13 @@ from twisted.internet.interfaces import (
     IProtocol,
     IProtocolFactory,
     IStreamClientEndpoint,
-    ITCPTransport,
 )
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sos.http.origins import Origin
-
-BUFFER = 64 * 1024
-"""Bytes that wait in a transport before its producer is paused, as in Twisted."""
+from tests.paired_transport import PairedTransport
 
 PIECE = 64 * 1024
 """Bytes that a protocol gets at a time, as in Twisted."""
@@ -64,23 +61,14 @@ class Network:
         self.transports = [transport for transport in self.transports if not transport.is_gone]
 
 
-@implementer(ITCPTransport)
-class MemoryTransport:
+class MemoryTransport(PairedTransport):
     """One end of a connection in memory."""
-
-    disconnecting = False
 
     def __init__(self, network: Network, protocol: IProtocol) -> None:
         """Make an end whose `peer` is set right afterwards."""
+        super().__init__(protocol)
         self.peer: MemoryTransport
-        self.protocol = protocol
-        self.connected = True
-        self.is_gone = False
-        self.producer: Any = None
         self._network = network
-        self._is_streaming = True
-        self._is_producer_paused = False
-        self._is_reading = True
         self._waiting: deque[bytes] = deque()
         self._size = 0
         self._reason: Exception | None = None
@@ -93,14 +81,8 @@ class MemoryTransport:
             return
         self._waiting.append(bytes(data))
         self._size += len(data)
-        if self.producer is not None and self._is_streaming and self._size > BUFFER and not self._is_producer_paused:
-            self._is_producer_paused = True
-            self.producer.pauseProducing()
+        self._has_queued(self._size)
         self._network.pump()
-
-    def writeSequence(self, iovec: Iterable[bytes]) -> None:
-        """Queue pieces for the peer."""
-        self.write(b"".join(iovec))
 
     def loseConnection(self) -> None:
         """Close once everything that was written has arrived."""
@@ -117,60 +99,14 @@ class MemoryTransport:
             self.peer._lose(ConnectionLost())
             self._network.pump()
 
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Take a producer."""
-        if self.producer is not None:
-            raise RuntimeError("a producer is registered already")
-        if not self.connected:
-            producer.stopProducing()
-            return
-        self.producer, self._is_streaming, self._is_producer_paused = producer, streaming, False
-        if not streaming:
-            self._network.pump()
-
-    def unregisterProducer(self) -> None:
-        """Let the producer go."""
-        self.producer = None
+    def _can_ask(self) -> None:
         self._network.pump()
 
-    def pauseProducing(self) -> None:
-        """Deliver nothing to the protocol."""
-        self._is_reading = False
-
-    def resumeProducing(self) -> None:
-        """Deliver again."""
-        self._is_reading = True
+    def _can_close(self) -> None:
         self._network.pump()
 
-    def stopProducing(self) -> None:
-        """Close."""
-        self.loseConnection()
-
-    def loseWriteConnection(self) -> None:
-        """Close: nobody here needs half a connection."""
-        self.loseConnection()
-
-    def getPeer(self) -> IPv4Address:
-        """Say that the peer is on this very host."""
-        return IPv4Address("TCP", "127.0.0.1", 50_000)
-
-    def getHost(self) -> IPv4Address:
-        """Say that this is on this very host."""
-        return IPv4Address("TCP", "127.0.0.1", 9992)
-
-    def getTcpNoDelay(self) -> bool:
-        """Say no."""
-        return False
-
-    def setTcpNoDelay(self, enabled: bool) -> None:
-        """Do nothing."""
-
-    def getTcpKeepAlive(self) -> bool:
-        """Say no."""
-        return False
-
-    def setTcpKeepAlive(self, enabled: bool) -> None:
-        """Do nothing."""
+    def _can_deliver(self) -> None:
+        self._network.pump()
 
     # What the network calls
 

@@ -11,10 +11,9 @@ from twisted.python import usage
 
 from sos.decisions import wire
 from sos.decisions.arguments import with_options_first
-from sos.decisions.topology import Topology
-from sos.options import MemberOptions, SOSOptions
+from sos.options import SOSOptions, TopologyOptions
 from sos.words.blob import BlobID, blob_id
-from sos.words.errors import BadInput, SOSError
+from sos.words.errors import BadInput
 
 
 class FreeOrder(usage.Options):
@@ -32,19 +31,8 @@ class TransferOptions(FreeOrder, SOSOptions):
     optFlags: list[list[str | None]] = [["quiet", "q", "Show no progress."]]  # noqa: RUF012 - usage.Options wants it
 
 
-class InspectionOptions(FreeOrder, MemberOptions):
-    """The options of a command that asks the members; after parsing, `topology` and `cluster_key` are what they name."""
-
-    topology: Topology
-    cluster_key: bytes | None
-
-    def postOptions(self) -> None:
-        """Read what the options name. Raises `UsageError`."""
-        try:
-            self.topology = self.read_topology()
-            self.cluster_key = self.read_key()
-        except SOSError as error:
-            raise usage.UsageError(str(error)) from None
+class InspectionOptions(FreeOrder, TopologyOptions):
+    """The options of a command that asks the members."""
 
 
 def one_id(arguments: Sequence[str]) -> BlobID:

@@ -33,14 +33,8 @@ def do_without_reactor(work: Callable[[], int]) -> NoReturn:
     try:
         status = work()
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    except BrokenPipeError:
-        _forget_output()
-        status = FAILED
-    except (SOSError, OSError) as error:
-        complain(str(error))
-        status = FAILED
+    except (KeyboardInterrupt, SOSError, OSError) as error:
+        status = _told(error)
     raise SystemExit(status)
 
 
@@ -61,18 +55,23 @@ async def finish(reactor: Any, work: Work) -> None:
     try:
         status = await working
         sys.stdout.flush()
-    except CancelledError:
-        status = INTERRUPTED
-    except BrokenPipeError:
-        _forget_output()
-        status = FAILED
-    except (SOSError, OSError) as error:
-        complain(str(error))
-        status = FAILED
+    except (CancelledError, SOSError, OSError) as error:
+        status = _told(error)
     finally:
         over.callback(None)
     if status:
         raise SystemExit(status)
+
+
+def _told(error: BaseException) -> int:
+    """Say why the work did not come to its end, if anybody does not know, and give the exit status."""
+    if isinstance(error, (KeyboardInterrupt, CancelledError)):
+        return INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        _forget_output()
+    else:
+        complain(str(error))
+    return FAILED
 
 
 def complain(sentence: str) -> None:

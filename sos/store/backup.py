@@ -197,7 +197,8 @@ class Backup:
         try:
             copy.execute("PRAGMA journal_mode = MEMORY")
             copy.execute("PRAGMA synchronous = OFF")  # it is synced as a whole, below
-            with self._one_moment():
+            with schema.one_moment(self._database):
+                schema.user_version(self._database)  # only a read begins the moment
                 self._database.backup(copy, pages=_PAGES, progress=told)
             copy.execute(_AS_IF_AWAY)
         finally:
@@ -207,15 +208,6 @@ class Backup:
             self._target.sync(written)
         finally:
             self._target.close(written)
-
-    @contextlib.contextmanager
-    def _one_moment(self) -> Iterator[None]:
-        self._database.execute("BEGIN")
-        try:
-            self._database.execute("SELECT COUNT(*) FROM meta").fetchone()  # only a read begins the transaction
-            yield
-        finally:
-            self._database.execute("COMMIT")
 
     def _publish(self) -> None:
         """Let the copy be the backup's database; then, if there was none before, let the directory be a store."""

@@ -6,9 +6,8 @@ were read last are still right.
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import frozen
@@ -75,7 +74,7 @@ class Listing:
 
     def overview(self) -> Overview:
         """Give the digests and the counts of one commit; read anew only if there was another since the last call."""
-        with self._one_moment():
+        with schema.one_moment(self._connection):
             (commit,) = self._connection.execute("PRAGMA data_version").fetchone()
             if commit != self._seen:
                 self._overview = self._read_overview()
@@ -118,15 +117,6 @@ class Listing:
         *bounds, limit = arguments
         found = self._connection.execute(query, (*bounds, max(0, min(limit, MOST_ENTRIES)))).fetchall()
         return [_entry_of(BlobID(str(values[0], "ascii")), values) for values in found]
-
-    @contextlib.contextmanager
-    def _one_moment(self) -> Iterator[None]:
-        """Let several reads see the same commit."""
-        self._connection.execute("BEGIN")
-        try:
-            yield
-        finally:
-            self._connection.execute("COMMIT")
 
 
 def _entry_of(blob_id: BlobID, values: tuple[Any, ...]) -> Entry:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from attrs import frozen
 
 from sos.decisions.buckets import BUCKETS, EMPTY, changed, takes_part
+from sos.store import schema
 from sos.store.rows import COLUMNS, row_of
 from sos.words.blob import Entry, State, blob_id
 from sos.words.errors import BlobDamaged, InvalidBlobID
@@ -98,7 +99,7 @@ class Reckoning:
 
     def buckets(self, first: int) -> BucketsSeen:
         """Compare the digests of some buckets, from one on, with their rows."""
-        with self._one_moment():
+        with schema.one_moment(self._connection):
             beyond = self._execute(_BEYOND, first, _ROWS_A_STEP)
             stop = min(BUCKETS, max(first + 1, beyond[0][0])) if beyond else BUCKETS
             made, count = made_digests(self._execute, first, stop)
@@ -108,18 +109,10 @@ class Reckoning:
 
     def counts_are_right(self) -> bool:
         """Whether the counts are those of the rows, and no row is newer than all that was noted."""
-        with self._one_moment():
+        with schema.one_moment(self._connection):
             counts, newest = counts_of(self._execute)
             kept, highest = kept_counts(self._execute)
             return counts == kept and type(highest) is int and newest <= highest and not self._execute(NO_BUCKETS)
 
     def _execute(self, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:
         return self._connection.execute(statement, arguments).fetchall()
-
-    @contextlib.contextmanager
-    def _one_moment(self) -> Iterator[None]:
-        self._connection.execute("BEGIN")
-        try:
-            yield
-        finally:
-            self._connection.execute("COMMIT")

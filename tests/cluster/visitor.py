@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import io
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -12,16 +11,7 @@ from attrs import frozen
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
-
-class _Bytes:
-    """Bytes as `http.client.HTTPResponse` wants its socket."""
-
-    def __init__(self, payload: bytes) -> None:
-        self._payload = payload
-
-    def makefile(self, mode: str) -> io.BytesIO:
-        """Give the bytes as a file."""
-        return io.BytesIO(self._payload)
+from tests.raw_answers import response_of
 
 
 @frozen
@@ -78,8 +68,7 @@ class Visitor(Protocol):
         assert self.is_over, "it is still waiting for its answer"
         if not self._received:
             return Answer(0, {}, b"", False)
-        response = http.client.HTTPResponse(cast(Any, _Bytes(b"".join(self._received))), method=self._method)
-        response.begin()
+        response = response_of(b"".join(self._received), self._method)
         headers = {name.lower(): value for name, value in response.getheaders()}
         try:
             return Answer(response.status, headers, response.read(), True)

@@ -10,19 +10,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import Any
 
 from attrs import define
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost, ConnectionRefusedError  # noqa: A004
-from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint, ITCPTransport
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-BUFFER = 64 * 1024
-"""Bytes that wait in a transport before its producer is paused, as in Twisted."""
+from tests.paired_transport import PairedTransport
 
 WINDOW = 256 * 1024
 """Bytes on their way, and in the receiver's buffers, in one direction: what Linux keeps for a connection at first."""
@@ -206,23 +204,15 @@ class Wire:
             self.network.wires.remove(self)
 
 
-@implementer(ITCPTransport)
-class End:
+class End(PairedTransport):
     """One end of a connection: the transport of its protocol."""
 
     def __init__(self, wire: Wire, name: str, protocol: IProtocol) -> None:
+        super().__init__(protocol)
         self.peer: End
         self.name = name
-        self.protocol = protocol
-        self.connected = True
-        self.disconnecting = False
-        self.producer: Any = None
-        self.is_gone = False
         self._wire = wire
         self._network = wire.network
-        self._is_streaming = True
-        self._is_producer_paused = False
-        self._is_reading = True
         self._is_dead = False
         self._out: deque[bytes] = deque()
         self._out_size = 0
@@ -242,13 +232,7 @@ class End:
         self._out.append(bytes(data))
         self._out_size += len(data)
         self.send()
-        if self.producer is not None and self._is_streaming and self._out_size > BUFFER and not self._is_producer_paused:
-            self._is_producer_paused = True
-            self.producer.pauseProducing()
-
-    def writeSequence(self, iovec: Iterable[bytes]) -> None:
-        """Queue pieces for the peer."""
-        self.write(b"".join(iovec))
+        self._has_queued(self._out_size)
 
     def loseConnection(self) -> None:
         """Close once everything that was written has left."""
@@ -264,61 +248,15 @@ class End:
             self._fly(0, lambda: self.peer.be_reset())
             self._end(ConnectionAborted())
 
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Take a producer."""
-        if self.producer is not None:
-            raise RuntimeError("a producer is registered already")
-        if not self.connected:
-            producer.stopProducing()
-            return
-        self.producer, self._is_streaming, self._is_producer_paused = producer, streaming, False
-        if not streaming:
-            self._network.clock.callLater(0, self._ask_for_more)
+    def _can_ask(self) -> None:
+        self._network.clock.callLater(0, self._ask_for_more)
 
-    def unregisterProducer(self) -> None:
-        """Let the producer go."""
-        self.producer = None
+    def _can_close(self) -> None:
         if self.disconnecting:
             self._network.clock.callLater(0, self.send)
 
-    def pauseProducing(self) -> None:
-        """Deliver nothing to the protocol."""
-        self._is_reading = False
-
-    def resumeProducing(self) -> None:
-        """Deliver again."""
-        self._is_reading = True
+    def _can_deliver(self) -> None:
         self._network.clock.callLater(0, self._deliver)
-
-    def stopProducing(self) -> None:
-        """Close."""
-        self.loseConnection()
-
-    def loseWriteConnection(self) -> None:
-        """Close: nobody here needs half a connection."""
-        self.loseConnection()
-
-    def getPeer(self) -> IPv4Address:
-        """Say that the peer is on this very host: then no cluster key is needed."""
-        return ADDRESS
-
-    def getHost(self) -> IPv4Address:
-        """Say that this is on this very host."""
-        return ADDRESS
-
-    def getTcpNoDelay(self) -> bool:
-        """Say no."""
-        return False
-
-    def setTcpNoDelay(self, enabled: bool) -> None:
-        """Do nothing."""
-
-    def getTcpKeepAlive(self) -> bool:
-        """Say no."""
-        return False
-
-    def setTcpKeepAlive(self, enabled: bool) -> None:
-        """Do nothing."""
 
     # What the network calls
 

@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 
@@ -23,6 +22,7 @@ from sos.decisions.manifest import manifest_of
 from sos.store.shelf import Held
 from sos.words.blob import BlobID, Kind
 from tests.cluster.visitor import Answer, Visitor
+from tests.machines import run_machine
 from tests.simulation.clients import Crowd, Thing
 from tests.simulation.disks import Disk, SimStore
 from tests.simulation.history import Outcome, Verb, violations_of
@@ -339,25 +339,13 @@ def _wrong_at(store: SimStore) -> Sequence[BlobID]:
     return [held.entry.id for held in taken if hashlib.sha256(held.payload).digest() != held.entry.sha256]
 
 
-def run(examples: int, steps: int, *, is_the_same_each_time: bool) -> None:
-    """Run the machine so many times, so many steps each."""
-    budget = settings(
-        max_examples=examples,
-        stateful_step_count=steps,
-        derandomize=is_the_same_each_time,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    run_state_machine_as_test(WholeMachine, settings=budget)
-
-
 @pytest.mark.slow
 def test_whatever_is_done_and_goes_wrong_the_contract_holds() -> None:
     """Torture, part I: in brief."""
-    run(6, 20, is_the_same_each_time=True)
+    run_machine(WholeMachine, 6, 20, is_the_same_each_time=True)
 
 
 @pytest.mark.torture
 def test_whatever_is_done_and_goes_wrong_the_contract_holds_in_a_thousand_runs() -> None:
     """Torture, part I."""
-    run(1000, 50, is_the_same_each_time=False)
+    run_machine(WholeMachine, 1000, 50)

@@ -7,7 +7,7 @@ import hashlib
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from attrs import define, evolve, field
@@ -34,29 +34,56 @@ class AtRest:
 
 def read_at_rest(store: Path) -> AtRest:
     """Read all of a store that nobody has open."""
-    found, rows = AtRest(), []
+    found = AtRest()
     with _database(store) as database:
-        database.text_factory = bytes
-        for raw_id, number, payload, *values in database.execute(_ROWS):
-            name = str(raw_id, "ascii")
-            try:
-                rows.append(row_of(BlobID(name), number, tuple(values), payload))
-            except BlobDamaged:
-                found.wrong.append(f"I24: the row of {name[:12]} is damaged")
-        kept = [EMPTY] * BUCKETS
-        for bucket, digest in database.execute("SELECT bucket, digest FROM digests"):
-            kept[bucket] = digest
-    found.wrong += [f"I24: {row.entry.id[:12]}: {fault}" for row in rows if (fault := _fault_of(store, row))]
+        rows, wrong = sound_rows(store, database)
+        found.wrong = [f"I24: {fault}" for fault in wrong]
+        if kept_digests(database) != digests_of(rows):
+            found.wrong.append("I25: the digests are not those of the rows")
     found.wrong += _oddities(store, rows)
     found.entries = {evolve(row.entry, is_stray=False, is_damaged=False) for row in rows}
-    buckets = [EMPTY] * BUCKETS
+    return found
+
+
+def sound_rows(store: Path, database: sqlite3.Connection) -> tuple[list[Row], list[str]]:
+    """Give the rows that can be trusted, and a sentence for each that cannot, or whose bytes are not as it says."""
+    database.text_factory = bytes
+    rows, wrong = [], []
+    for raw_id, number, payload, *values in database.execute(_ROWS):
+        name = str(raw_id, "ascii")
+        try:
+            row = row_of(BlobID(name), number, tuple(values), payload)
+        except BlobDamaged:
+            wrong.append(f"{name}: the row is damaged")
+            continue
+        if fault := _fault_of(store, row):
+            wrong.append(f"{name}: {fault}")
+        rows.append(row)
+    return rows, wrong
+
+
+def kept_digests(database: sqlite3.Connection) -> list[bytes]:
+    """Give the digests of all buckets as the database has them."""
+    digests = [EMPTY] * BUCKETS
+    for bucket, digest in database.execute("SELECT bucket, digest FROM digests"):
+        digests[bucket] = digest
+    return digests
+
+
+def digests_of(rows: Iterable[Row]) -> list[bytes]:
+    """Make the digests of all buckets anew."""
+    digests = [EMPTY] * BUCKETS
     for row in rows:
         if takes_part(row.entry):
             bucket = bucket_of(row.entry.id)
-            buckets[bucket] = changed(buckets[bucket], row.entry)
-    if buckets != kept:
-        found.wrong.append("I25: the digests are not those of the rows")
-    return found
+            digests[bucket] = changed(digests[bucket], row.entry)
+    return digests
+
+
+def file_of(store: Path, name: str, serial: int) -> Path:
+    """Give the file of a large blob."""
+    digest = hashlib.sha256(name.encode("ascii")).hexdigest()
+    return store / "blobs" / digest[:2] / digest[2:4] / f"{name}.{serial}"
 
 
 @contextlib.contextmanager
@@ -77,9 +104,8 @@ def _fault_of(store: Path, row: Row) -> str:
         return "a live row has no bytes, or has them twice"
     payload = row.payload
     if row.file is not None:
-        digest = hashlib.sha256(entry.id.encode("ascii")).hexdigest()
         try:
-            payload = (store / "blobs" / digest[:2] / digest[2:4] / f"{entry.id}.{row.file}").read_bytes()
+            payload = file_of(store, entry.id, row.file).read_bytes()
         except FileNotFoundError:
             return "its file is gone"
     assert payload is not None

@@ -15,22 +15,17 @@ from pathlib import Path
 
 from attrs import define, field
 
-from sos.decisions.buckets import EMPTY, bucket_of, changed, takes_part
+from sos.decisions.buckets import unequal
 from sos.store.books import counted
 from sos.store.opening import open_disk_store
-from sos.store.rows import COLUMNS, Row, row_of
-from sos.words.blob import BlobID, Entry
-from sos.words.errors import BlobDamaged
+from sos.store.rows import Row
+from sos.words.blob import Entry
 from tests.support import immediately, success_of
+from tests.torture.at_rest import digests_of, file_of, kept_digests, sound_rows
 from tests.torture.ledger import TOMBSTONE, Held, Ledger
 
 LABEL = b"x-label"
 """The metadata by which writes of the same bytes are told apart."""
-
-_ROWS = f"""
-    SELECT e.id, e.number, s.payload, {", ".join("e." + column for column in COLUMNS)}
-    FROM entries AS e LEFT JOIN small AS s ON s.number = e.number
-"""
 
 
 @define
@@ -53,8 +48,8 @@ def remains_of(store: Path, ledger: Ledger) -> Remains:
     recover(store)
     found = Remains()
     with contextlib.closing(sqlite3.connect(f"{(store / 'sos.db').as_uri()}?mode=ro", uri=True)) as database:
-        database.text_factory = bytes
-        rows = list(_sound_rows(store, database, found))
+        rows, found.wrong = sound_rows(store, database)
+        found.held = {row.entry.id: _held(row.entry) for row in rows}
         found.wrong += _books_that_are_wrong(database, rows)
         ((highest,),) = database.execute("SELECT value FROM meta WHERE name = 'highest'")
     if highest < ledger.newest:
@@ -71,63 +66,17 @@ def remains_of(store: Path, ledger: Ledger) -> Remains:
     return found
 
 
-def _sound_rows(store: Path, database: sqlite3.Connection, found: Remains) -> Iterator[Row]:
-    """Give the rows, and note what each holds, or what is wrong with it or its bytes."""
-    for raw_id, number, payload, *values in database.execute(_ROWS):
-        name = str(raw_id, "ascii")
-        try:
-            row = row_of(BlobID(name), number, tuple(values), payload)
-        except BlobDamaged:
-            found.wrong.append(f"{name}: the row is damaged")
-            continue
-        if fault := _fault_of(store, row):
-            found.wrong.append(f"{name}: {fault}")
-        found.held[name] = _held(row.entry)
-        yield row
-
-
 def _held(entry: Entry) -> Held:
     return Held(entry.sha256, entry.metadata.value(LABEL) or b"") if entry.is_live else TOMBSTONE
 
 
-def _fault_of(store: Path, row: Row) -> str | None:
-    """Say what is wrong between a row and its bytes (I24)."""
-    entry = row.entry
-    if not entry.is_live:
-        return None if row.payload is None and row.file is None else "a tombstone has bytes"
-    if (row.payload is None) == (row.file is None):
-        return "a live row has no bytes, or has them twice"
-    payload = row.payload
-    if row.file is not None:
-        try:
-            payload = file_of(store, entry.id, row.file).read_bytes()
-        except FileNotFoundError:
-            return f"its file {row.file} is gone"
-    assert payload is not None
-    if len(payload) != entry.size or hashlib.sha256(payload).digest() != entry.sha256:
-        return f"it has {len(payload)} bytes that are not its own"
-    return None
-
-
-def file_of(store: Path, name: str, serial: int) -> Path:
-    """Give the file of a large blob."""
-    digest = hashlib.sha256(name.encode("ascii")).hexdigest()
-    return store / "blobs" / digest[:2] / digest[2:4] / f"{name}.{serial}"
-
-
 def _books_that_are_wrong(database: sqlite3.Connection, rows: list[Row]) -> Iterator[str]:
     """Make digests and counts anew from the rows, and compare (I25, D12)."""
-    digests = dict.fromkeys(range(4096), EMPTY)
     counts: Counter[str] = Counter()
     for row in rows:
         counts.update(dict(counted(row.entry)))
-        if takes_part(row.entry):
-            bucket = bucket_of(row.entry.id)
-            digests[bucket] = changed(digests[bucket], row.entry)
-    kept = {**dict.fromkeys(range(4096), EMPTY), **dict(database.execute("SELECT bucket, digest FROM digests"))}
-    yield from [
-        f"the digest of bucket {bucket} is not that of its rows" for bucket in kept if kept[bucket] != digests.get(bucket)
-    ]
+    for bucket in unequal(kept_digests(database), digests_of(rows)):
+        yield f"the digest of bucket {bucket} is not that of its rows"
     for name, value in database.execute("SELECT name, value FROM counts"):
         if counts[str(name, "ascii")] != value:
             yield f"{value} are counted as {str(name, 'ascii')}, and there are {counts[str(name, 'ascii')]}"

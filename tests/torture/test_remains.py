@@ -12,8 +12,9 @@ import pytest
 from sos.store.opening import open_disk_store
 from sos.words.blob import BlobID, Entry, Metadata, Version
 from tests.support import bytes_body, immediately, success_of
+from tests.torture.at_rest import file_of
 from tests.torture.ledger import TOMBSTONE, Held, Ledger, live
-from tests.torture.remains import LABEL, file_of, remains_of
+from tests.torture.remains import LABEL, remains_of
 
 SMALL, LARGE = b"hello", b"x" * 200_000
 SERIAL = (1 << 32) + 1

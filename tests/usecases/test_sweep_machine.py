@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 from attrs import define, field
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -40,6 +39,7 @@ from sos.words.blob import NO_METADATA, BlobID, Kind
 from sos.words.errors import BlobNotFound, NotEnoughCopies, ServerUnavailable, SOSError, Unavailable, UploadTooSlow
 from sos.words.interfaces import IRemoteReplica
 from sos.words.versions import HybridClock
+from tests.machines import run_machine
 from tests.store.test_staging import PushingBody
 from tests.support import immediately, success_of
 from tests.usecases.cluster_of import NOW, Flaky, server
@@ -480,25 +480,13 @@ class SweepMachine(RuleBasedStateMachine):
             assert set(self.site.entries(name, Kind.CHUNK)) <= named, f"{name} has chunks that nobody needs"
 
 
-def run(examples: int, steps: int, *, is_the_same_each_time: bool) -> None:
-    """Run the machine so many times, so many steps each."""
-    budget = settings(
-        max_examples=examples,
-        stateful_step_count=steps,
-        derandomize=is_the_same_each_time,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    run_state_machine_as_test(SweepMachine, settings=budget)
-
-
 @pytest.mark.slow
 def test_the_sweep_takes_nothing_that_is_needed_and_leaves_nothing_else() -> None:
     """Torture F33, I16 and I17: in brief."""
-    run(12, 30, is_the_same_each_time=True)
+    run_machine(SweepMachine, 12, 30, is_the_same_each_time=True)
 
 
 @pytest.mark.torture
 def test_the_sweep_takes_nothing_that_is_needed_in_thousands_of_runs() -> None:
     """Torture F33, I16 and I17."""
-    run(2000, 60, is_the_same_each_time=False)
+    run_machine(SweepMachine, 2000, 60)

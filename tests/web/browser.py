@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
-import io
 import json
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from attrs import frozen
 from twisted.internet.address import IPv4Address
@@ -15,6 +13,7 @@ from twisted.internet.testing import StringTransport
 from twisted.web.resource import IResource
 
 from sos.http.front import Front
+from tests.raw_answers import response_of
 
 NOW = 1_700_000_000.0
 
@@ -28,17 +27,6 @@ class _Wire(StringTransport):
         """Remember it."""
         self.dropped = True
         super().abortConnection()
-
-
-class _Bytes:
-    """Bytes as `http.client.HTTPResponse` wants its socket."""
-
-    def __init__(self, payload: bytes) -> None:
-        self._payload = payload
-
-    def makefile(self, mode: str) -> io.BytesIO:
-        """Give the bytes as a file."""
-        return io.BytesIO(self._payload)
 
 
 @frozen
@@ -78,8 +66,7 @@ class Browser:
         wire = _Wire(peerAddress=self._address)
         channel.makeConnection(wire)
         channel.dataReceived(request)
-        response = http.client.HTTPResponse(cast(Any, _Bytes(wire.value())), method=method)
-        response.begin()
+        response = response_of(wire.value(), method)
         pairs = response.getheaders()
         headers = {name.lower(): value for name, value in pairs}
         assert len(headers) == len(pairs), f"a header came twice: {pairs}"

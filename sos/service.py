@@ -27,7 +27,7 @@ from sos.options import Options, ReplicateOptions, installed_version
 from sos.remote_replica import RemoteReplica
 from sos.services.descriptors import connections_within, limit_raised_for
 from sos.services.disk import DiskService
-from sos.services.heap import keep_freed_memory
+from sos.services.heap import keep_freed_memory, look_less_for_cycles
 from sos.services.inherited import inherited_endpoint
 from sos.services.listener import ListeningService
 from sos.services.reload import Reload
@@ -97,6 +97,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     if reactor is None:
         from twisted.internet import reactor
     go_by_steady_time(reactor)
+    look_less_for_cycles()
     settings = options.settings
     if isinstance(settings, BlobSettings):
         return Daemon(lambda: _blob_server(settings, reactor))

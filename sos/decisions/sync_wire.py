@@ -109,6 +109,7 @@ def summary_json(summary: StoreSummary) -> bytes:
             "dropped_round": summary.dropped_round,
             "dropped_version": summary.dropped_version,
             "time": summary.time,
+            "uptime": summary.uptime,
         }
     )
 
@@ -135,6 +136,7 @@ def summary_of(payload: bytes) -> StoreSummary:
         dropped_round=_number(fields.get("dropped_round", 0), _LARGEST_SIZE),
         dropped_version=version_of(fields.get("dropped_version", 0)),
         time=None if fields.get("time") is None else _number(fields["time"], _LARGEST_SIZE),
+        uptime=None if fields.get("uptime") is None else _number(fields["uptime"], _LARGEST_SIZE),
     )
 
 

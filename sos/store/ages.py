@@ -32,7 +32,11 @@ class Ages:
     _ahead: float = field(init=False, default=0.0)
     """The seconds that the wall clock was ahead of the one that counts, when the store was opened."""
 
+    _opened_at: float = field(init=False, default=0.0)
+    """When the store was opened, by the clock that only counts, if there is one."""
+
     def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "_opened_at", self._elapsing())
         if self.steady is not None:
             object.__setattr__(self, "_ahead", self.wall() - self.steady())
 
@@ -40,6 +44,11 @@ class Ages:
     def now(self) -> int:
         """The time that is noted with an entry when it is taken."""
         return int(self.wall())
+
+    @property
+    def uptime(self) -> int:
+        """The whole seconds for which the store has been open."""
+        return int(max(0.0, self._elapsing() - self._opened_at))
 
     @property
     def old_tombstones(self) -> float:
@@ -59,6 +68,9 @@ class Ages:
     def since(self, moment: float | None) -> float | None:
         """Give the seconds since a moment, none below 0 where the clock was set back; None where there was none yet."""
         return None if moment is None else max(0.0, self.wall() - moment)
+
+    def _elapsing(self) -> float:
+        return self.wall() if self.steady is None else self.steady()
 
     @property
     def _counted(self) -> float:

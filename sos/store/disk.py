@@ -219,7 +219,7 @@ class DiskStore:
     async def summary(self) -> StoreSummary:
         """Say what the whole store holds; the digests are read anew only after a commit."""
         overview = self._read(self._listing.overview)
-        return overview.summary(self.uuid, self.clock.last, (self.round, self.group), self._dropped, self._ages.now)
+        return overview.summary(self.uuid, self.clock.last, (self.round, self.group), self._dropped, self._ages)
 
     async def digests(self, part: int | None = None) -> Sequence[bytes]:
         """Give the digests of all parts, or of the buckets of one."""

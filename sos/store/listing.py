@@ -14,6 +14,7 @@ from attrs import frozen
 
 from sos.decisions.buckets import BUCKETS, EMPTY, root_digest
 from sos.store import schema
+from sos.store.ages import Ages
 from sos.store.rows import COLUMNS, row_of
 from sos.words.blob import BlobID, Entry, Kind, State, Version
 from sos.words.errors import BlobDamaged
@@ -43,7 +44,7 @@ class Overview:
     counts: dict[str, int]
 
     def summary(
-        self, store: str, clock: Version, standing: tuple[int, str | None], dropped: tuple[int, Version], time: int
+        self, store: str, clock: Version, standing: tuple[int, str | None], dropped: tuple[int, Version], ages: Ages
     ) -> StoreSummary:
         """Say the same to replication, with the round and the group of the store, and what was last dropped."""
         return StoreSummary(
@@ -58,7 +59,8 @@ class Overview:
             group=standing[1],
             dropped_round=dropped[0],
             dropped_version=dropped[1],
-            time=time,
+            time=ages.now,
+            uptime=ages.uptime,
         )
 
 

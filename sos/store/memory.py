@@ -72,6 +72,7 @@ class MemoryStore:
         tombstone_age: float = DEFAULT_TOMBSTONE_AGE,
         expiry_grace: float = DEFAULT_EXPIRY_GRACE,
         sweep_age: float = DEFAULT_SWEEP_AGE,
+        steady: Callable[[], float] | None = None,
     ) -> None:
         """Be an empty store that takes up to `capacity` bytes, and waits so many seconds before it tidies up."""
         self.uuid = uuid
@@ -84,7 +85,7 @@ class MemoryStore:
         self._scrubbed = ScrubStanding()
         self._scrubbed_at: float | None = None
         self._capacity = capacity
-        self._ages = Ages(clock.now, tombstone_age, expiry_grace, sweep_age)
+        self._ages = Ages(clock.now, tombstone_age, expiry_grace, sweep_age, steady)
         self._shelf = Shelf()
         self._is_closed = False
 
@@ -217,6 +218,7 @@ class MemoryStore:
             dropped_round=self._dropped[0],
             dropped_version=self._dropped[1],
             time=self._ages.now,
+            uptime=self._ages.uptime,
         )
 
     async def digests(self, part: int | None = None) -> Sequence[bytes]:

@@ -16,6 +16,14 @@ from sos.words.interfaces import StoreSummary
 Summaries = dict[Server, StoreSummary]
 
 
+def was_started_since(summary: StoreSummary, seconds: float) -> bool:
+    """Whether a store was opened within the last seconds, less those that it takes to put an old copy of one back.
+
+    One that was away for a shorter time has lost nothing that it had promised.
+    """
+    return seconds >= LATELY and (summary.uptime is None or summary.uptime + LATELY < seconds)
+
+
 class Census:
     """Asks the members of a group what they hold."""
 
@@ -40,8 +48,8 @@ class Census:
     async def _summary_of(self, server: Server, group: Group) -> StoreSummary | None:
         """Give a member's summary, None for an old server, and for one that is left out.
 
-        A late one takes part, but its word is of another time than that of its peers: it may have come back only now,
-        without what they took since they were asked, and would be read from if this round were noted there.
+        One that was started since it was asked takes part, but its word is of another time than that of its peers: it may
+        have come back without what they took meanwhile, and would be read from if this round were noted there.
         """
         digested = self._cluster.digested(server)
         if digested is None:
@@ -56,8 +64,8 @@ class Census:
         except SOSError as error:
             self._copier.leave_out(server, error)
             return None
-        if self._cluster.seconds() - asked_at >= LATELY:
-            self._copier.leave_behind(server, "it took long to say what it holds")
+        if was_started_since(summary, self._cluster.seconds() - asked_at):
+            self._copier.leave_behind(server, "it was started meanwhile")
         return summary
 
     def _each_store_once(self, summaries: Mapping[Server, StoreSummary]) -> Summaries:

@@ -16,7 +16,7 @@ from sos.decisions.clocks import astray, complaint_of
 from sos.decisions.ghosts import Ghosts
 from sos.decisions.topology import Group, Server
 from sos.usecases.anti_entropy import AntiEntropy
-from sos.usecases.census import Census, Summaries
+from sos.usecases.census import Census, Summaries, was_started_since
 from sos.usecases.clearance import Clearance
 from sos.usecases.cluster import LATELY, Cluster
 from sos.usecases.concurrently import concurrently
@@ -25,7 +25,7 @@ from sos.usecases.homecoming import Homecoming
 from sos.usecases.listing_pass import ListingPass
 from sos.words.blob import BlobID
 from sos.words.errors import SOSError
-from sos.words.interfaces import IRoundReporter, StoreSummary
+from sos.words.interfaces import IRoundReporter
 
 AT_ONCE = 32
 """Repairs under way at a time in a group: small blobs that come together share a commit, large ones have a limit."""
@@ -112,11 +112,11 @@ class Replication:
                 )
 
     async def _leave_restored(self, summaries: Summaries, asked_at: float, copier: Copier) -> None:
-        """After a long round, leave out who was put back from an old copy meanwhile: its number has gone back."""
+        """After a long round, leave out who was started meanwhile: it may have been put back from an old copy."""
         if self._cluster.seconds() - asked_at >= LATELY:
-            await concurrently(self._ask_again(server, summaries[server], copier) for server in copier.reached(summaries))
+            await concurrently(self._ask_again(server, asked_at, copier) for server in copier.reached(summaries))
 
-    async def _ask_again(self, server: Server, before: StoreSummary, copier: Copier) -> None:
+    async def _ask_again(self, server: Server, asked_at: float, copier: Copier) -> None:
         digested = self._cluster.digested(server)
         assert digested is not None, "it has given its summary"
         try:
@@ -124,8 +124,8 @@ class Replication:
         except SOSError as error:
             copier.leave_out(server, error)
             return
-        if summary.round < before.round:
-            copier.leave_behind(server, "it was put back from an old copy meanwhile")
+        if was_started_since(summary, self._cluster.seconds() - asked_at):
+            copier.leave_behind(server, "it was started meanwhile")
 
     async def _note(self, group: Group, summaries: Summaries, copier: Copier, outcome: Round) -> None:
         """Write the number of the round into the members that completed it."""

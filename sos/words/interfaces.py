@@ -243,7 +243,8 @@ class StoreSummary:
     `round` is the number of the last completed round that reached it, 0 for none; `group` the name of the group that
     it belongs to, None before its first round. Damaged entries and strays are left out of the digests.
     `dropped_round` is the round of the store when it last dropped tombstones, `dropped_version` the newest it ever dropped.
-    `time` is what the store takes for unix seconds, None where it does not say.
+    `time` is what the store takes for unix seconds, `uptime` the whole seconds since it was opened; None where it does not
+    say.
     """
 
     store: str
@@ -258,6 +259,7 @@ class StoreSummary:
     dropped_round: int = 0
     dropped_version: Version = OLD_CONTRACT
     time: int | None = None
+    uptime: int | None = None
 
 
 class IDigested(Interface):

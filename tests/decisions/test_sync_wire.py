@@ -50,6 +50,8 @@ SUMMARIES = st.builds(
     group=st.none() | st.text(max_size=20),
     dropped_round=NUMBERS,
     dropped_version=VERSIONS,
+    time=st.none() | NUMBERS,
+    uptime=st.none() | NUMBERS,
 )
 PLAIN: dict[str, Any] = {"id": "abc", "version": 1, "state": "live", "kind": "blob"}
 SUMMARY: dict[str, Any] = {

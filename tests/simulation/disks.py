@@ -74,7 +74,14 @@ class SimStore(MemoryStore):
 
     def __init__(self, disk: Disk, versions: HybridClock, clock: Clock, chance: Random) -> None:
         """Open what is on a disk."""
-        super().__init__(disk.uuid, versions, tombstone_age=TOMBSTONE_AGE, expiry_grace=EXPIRY_GRACE, sweep_age=SWEEP_AGE)
+        super().__init__(
+            disk.uuid,
+            versions,
+            tombstone_age=TOMBSTONE_AGE,
+            expiry_grace=EXPIRY_GRACE,
+            sweep_age=SWEEP_AGE,
+            steady=clock.seconds,
+        )
         self.disk = disk
         self._time = clock
         self._chance = chance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from attrs import evolve
@@ -18,7 +18,7 @@ from sos.usecases.copying import Round
 from sos.usecases.replication import Replication, SilentReporter
 from sos.words.blob import BlobID, Entry, Metadata, Version
 from sos.words.errors import BlobConflict, BlobNotFound, OtherGroup, ServerUnavailable
-from sos.words.interfaces import OpenBlob
+from sos.words.interfaces import OpenBlob, StoreSummary
 from sos.words.versions import HybridClock
 from tests.support import bytes_body, failure_of, success_of
 from tests.usecases.cluster_of import NOW, Flaky, cluster_of, cluster_with, memory_store, put, server
@@ -69,18 +69,16 @@ def test_an_idle_round_asks_each_member_for_its_summary_and_notes_the_round() ->
 
 
 class Late(Flaky):
-    """A store whose answers take their time."""
+    """A store whose answers to one question take their time."""
 
-    def __init__(self, store: MemoryStore, clock: Clock, verb: str, meanwhile: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, store: MemoryStore, clock: Clock, verb: str) -> None:
         super().__init__(store)
         self._clock = clock
         self._verb = verb
-        self._meanwhile = meanwhile
 
     def _answer(self, verb: str, *arguments: Any, **named: Any) -> Any:
         if verb == self._verb:
-            self._clock.advance(LATELY)
-            self._meanwhile()
+            self._clock.advance(2 * LATELY)
         return super()._answer(verb, *arguments, **named)
 
 
@@ -90,28 +88,59 @@ def timed_group(clock: Clock, stores: Sequence[object]) -> Cluster:
     return cluster_with(HybridClock(lambda: NOW), {"one": members}, clock)  # type: ignore[dict-item]
 
 
-def test_who_answers_late_has_not_completed_the_round() -> None:
-    """It may have come back only now, without what its peers took since they were asked; the next round will tell."""
-    stores, clock = trio(), Clock()
-    outcome = run(timed_group(clock, [*stores[:2], Late(stores[2], clock, "summary")]))
+def timed_trio(clock: Clock) -> list[MemoryStore]:
+    """Make three stores that are opened now, by a clock of the test."""
+    return [MemoryStore(name, HybridClock(lambda: NOW), steady=clock.seconds) for name in "abc"]
+
+
+def test_who_was_started_since_it_was_asked_has_not_completed_the_round() -> None:
+    """It may have come back without what its peers took meanwhile; the next round will tell."""
+    clock = Clock()
+    stores = timed_trio(clock)
+    clock.advance(60)
+
+    class Returning(Flaky):
+        async def summary(self) -> StoreSummary:
+            clock.advance(5)
+            stores[2] = timed_trio(clock)[2]
+            return await stores[2].summary()
+
+        async def note_round(self, number: int, group: str) -> None:
+            await stores[2].note_round(number, group)
+
+    outcome = run(timed_group(clock, [*stores[:2], Returning(stores[2])]))
     assert outcome.is_complete
     assert [store.round for store in stores] == [1, 1, 0]
     run(timed_group(clock, stores))
     assert [store.round for store in stores] == [2, 2, 2]
 
 
-def test_who_was_put_back_from_an_old_copy_in_a_long_round_has_not_completed_it() -> None:
-    """What it took since the copy was made is gone again, though it said before that it holds it."""
-    stores, clock = trio(), Clock()
-    run(timed_group(clock, stores))
+def test_who_answers_late_has_completed_the_round() -> None:
+    """It was there all the time."""
+    clock = Clock()
+    stores = timed_trio(clock)
+    clock.advance(60)
+    run(timed_group(clock, [*stores[:2], Late(stores[2], clock, "summary")]))
+    assert [store.round for store in stores] == [1, 1, 1]
+
+
+def test_who_was_started_while_a_round_went_on_has_not_completed_it() -> None:
+    """What it said before may be true no more: it may have been put back from an old copy."""
+    clock = Clock()
+    stores = timed_trio(clock)
     put(stores[0], b"hello", "abc")
+    clock.advance(60)
+    summaries = []
 
-    def put_back() -> None:
-        stores[2].round = 0
+    class Restarted(Flaky):
+        async def summary(self) -> StoreSummary:
+            summaries.append(await stores[2].summary())
+            return evolve(summaries[-1], uptime=60 if len(summaries) == 1 else 0)
 
-    outcome = run(timed_group(clock, [stores[0], Late(stores[1], clock, "receive", put_back), stores[2]]))
+    outcome = run(timed_group(clock, [stores[0], Late(stores[1], clock, "receive"), Restarted(stores[2])]))
     assert outcome.is_complete
-    assert [store.round for store in stores] == [2, 2, 0]
+    assert len(summaries) == 2
+    assert [store.round for store in stores] == [1, 1, 0]
 
 
 def test_one_difference_is_found_without_listing_the_rest() -> None:

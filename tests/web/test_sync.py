@@ -58,7 +58,7 @@ class SyncTests(SynchronousTestCase):
         success_of(self.store.note_round(3, "one"))
         summary = success_of(self.store.summary())
         expected = {"store": "uuid-1", "root": summary.root.hex(), "live": 1, "deleted": 0, "damaged": 0, "strays": 0}
-        dropped = {"dropped_round": 0, "dropped_version": 0, "time": 1_700_000_000}
+        dropped = {"dropped_round": 0, "dropped_version": 0, "time": 1_700_000_000, "uptime": 0}
         self.assertEqual(self.json_of("/sync"), {**expected, "clock": summary.clock, "round": 3, "group": "one", **dropped})
 
     def test_digests_lead_to_a_bucket_and_its_entries(self) -> None:

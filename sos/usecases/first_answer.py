@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from sos.decisions.topology import Server
+from sos.usecases.begun import begun
 from sos.words.errors import SOSError
 
 IMPATIENCE = 2.0
@@ -87,9 +88,12 @@ class FirstAnswer(Generic[T]):
         self._stop_timer()
         while self._waiting and not self._winner.called:
             server = self._waiting.pop(0)
-            asking = Deferred.fromCoroutine(self._answer_of(server))
-            if asking.called:
-                asking.addErrback(self._fail)
+            try:
+                asking = begun(self._answer_of(server))
+            except Exception:  # the guard of those who ask: whoever waits for the answer has to know
+                self._fail(Failure())
+                continue
+            if asking is None:
                 continue
             self._asked[server] = asking
             asking.addErrback(self._fail)

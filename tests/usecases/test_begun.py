@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from sos.web.begun import begun
+from sos.usecases.begun import begun
 
 
 def test_what_never_waits_is_over_at_once() -> None:

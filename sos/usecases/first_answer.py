@@ -99,10 +99,12 @@ class FirstAnswer(Generic[T]):
             asking.addErrback(self._fail)
             self._wait(IMPATIENCE, self._lose_patience)
             return
-        if not self._asked:
-            self._end_without()
-        elif not self._winner.called:
+        if self._winner.called:
+            return
+        if self._asked:
             self._wait(IMPATIENCE + self._grace, self._lose_hope)
+        else:
+            self._end_without()
 
     async def _answer_of(self, server: Server) -> None:
         try:

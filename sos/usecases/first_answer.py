@@ -71,13 +71,17 @@ class FirstAnswer(Generic[T]):
         """Who answered well first."""
         self._timer: IDelayedCall | None = None
         self._moved = 0
-        self._winner: Deferred[T] = Deferred(lambda _: self._let_go())
+        self._winner: Deferred[T] = Deferred()
 
     async def of(self, servers: Sequence[Server]) -> T:
         """Ask the servers in their order. Raises `NoAnswer`, and at once whatever is no `SOSError`."""
         self._waiting = list(servers)
-        self._ask_next()
-        return await self._winner
+        try:
+            self._ask_next()
+            return await self._winner
+        finally:
+            self._let_go()  # where it was cancelled
+            del self._ask  # it knows us: the answer would stay in memory until the collector of cycles comes by
 
     def moved(self, count: int) -> None:
         """Note that so many bytes of an answer have come."""

@@ -61,13 +61,20 @@ class _Running:
             self._wait_for(awaited)
 
     def _end(self, result: Failure | None) -> None:
-        """Say that it has ended. Whoever cancelled it and did not see the end at once waits no more."""
+        """Say that it has ended, to whoever still waits for that."""
         ended, self._ended = self._ended, None  # it knows us: both would stay until the collector of cycles comes by
         self._awaited = None
-        if ended is not None and not ended.called:
+        if ended is not None:
             ended.callback(result)
 
-    def _cancel(self, _: object) -> None:
-        """Fail what the coroutine waits for; it hears of that, and may have something left to do."""
+    def _cancel(self, ended: Deferred[None]) -> None:
+        """Fail what the coroutine waits for; it hears of that.
+
+        It may have something left to do, or be at work just now, for what it does may make the client leave. Then nobody
+        waits for its end any more.
+        """
         if self._awaited is not None:
             self._awaited.cancel()
+        if not ended.called:
+            self._ended = None
+            ended.callback(None)

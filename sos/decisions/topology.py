@@ -35,7 +35,7 @@ def _server_url(text: str) -> str:
     return text.rstrip("/").lower()
 
 
-@frozen(order=True)
+@frozen(order=True, cache_hash=True)
 class Server:
     """A blob server, known by its URL. Raises `BadConfig` for what is no URL of a blob server."""
 

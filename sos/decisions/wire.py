@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from sos.decisions.strict_json import parsed
-from sos.words.blob import OLD_CONTRACT, BlobID, Entry, Kind, Metadata, Span, Version
+from sos.words.blob import NO_METADATA, OLD_CONTRACT, BlobID, Entry, Kind, Metadata, Span, Version
 from sos.words.errors import (
     BadInput,
     BlobConflict,
@@ -296,13 +296,17 @@ def content_range_of(raw: bytes) -> tuple[Span, int]:
 
 def metadata_of(headers: Iterable[tuple[bytes, bytes]]) -> Metadata:
     """Pick the headers of an upload that are kept with it. Raises `BadMetadata`."""
-    return Metadata.of(
+    return _kept_of([(lower, value) for name, value in headers if (lower := name.lower()).startswith(b"x-")])
+
+
+def _kept_of(fields: Headers) -> Metadata:
+    """Pick what is kept from ``x-`` headers with lower-case names. Raises `BadMetadata`."""
+    kept = [
         (name, value)
-        for name, value in headers
-        if (lower := name.lower()).startswith(b"x-")
-        and not lower.startswith((INTERNAL, _NOT_KEPT_PREFIX))
-        and lower not in _NOT_KEPT
-    )
+        for name, value in fields
+        if not name.startswith((INTERNAL, _NOT_KEPT_PREFIX)) and name not in _NOT_KEPT
+    ]
+    return Metadata.of(kept) if kept else NO_METADATA
 
 
 def expiry_of(headers: Headers, now: float) -> int | None:
@@ -362,21 +366,22 @@ def declared_entry(blob_id: BlobID, headers: Headers, size: int | None, fallback
 
     `fallback` is the version of an entry whose headers have none. Raises `BadInput` and `BadMetadata`.
     """
-    internal = {lower: value for name, value in headers if (lower := name.lower()).startswith(INTERNAL)}
-    sha256 = internal.get(SHA256)
+    fields = [(lower, value) for name, value in headers if (lower := name.lower()).startswith(b"x-")]
+    said = dict(fields)
+    sha256 = said.get(SHA256)
     if sha256 is not None and _HEX_SHA256.fullmatch(sha256) is None:
         raise BadInput("X-Sos-SHA256 has 64 lower-case hex digits.")
-    kind = _KINDS.get(internal.get(KIND, b"blob"))
+    kind = _KINDS.get(said.get(KIND, b"blob"))
     if kind is None:
         raise BadInput("X-Sos-Kind is one of: blob, manifest, chunk.")
-    version, expires = internal.get(VERSION), internal.get(EXPIRES)
+    version, expires = said.get(VERSION), said.get(EXPIRES)
     return Entry(
         id=blob_id,
         version=fallback if version is None else Version(number(version)),
         kind=kind,
         size=size,
         sha256=None if sha256 is None else bytes.fromhex(sha256.decode("ascii")),
-        metadata=metadata_of(headers),
+        metadata=_kept_of(fields),
         expires=None if expires is None else number(expires),
-        is_stray=internal.get(STRAY) == b"1",
+        is_stray=said.get(STRAY) == b"1",
     )

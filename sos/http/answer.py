@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
 
-from attrs import define
+from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
@@ -29,13 +29,15 @@ class Answer:
     """The head came before the whole body of the request was out: then a 2xx acknowledges nothing."""
     sent: int = 0
     """Bytes of the request's body that went out."""
+    _fields: dict[bytes, bytes] = field(init=False)
+
+    @_fields.default
+    def _first_of_each_name(self) -> dict[bytes, bytes]:
+        return dict(reversed(self.headers))
 
     def header(self, name: bytes) -> bytes | None:
         """Give the value of a header by its lower-case name, of several the first; None where there is none."""
-        for held, value in self.headers:
-            if held == name:
-                return value
-        return None
+        return self._fields.get(name)
 
 
 class Flow(Protocol):

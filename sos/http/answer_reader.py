@@ -90,7 +90,7 @@ class AnswerReader:
 
     def _begin_head(self) -> None:
         self.headers = []
-        self._codings: list[bytes] = []
+        self._lines: list[tuple[bytes, bytes]] = []  # as the parser gives them
         self._parser_has_head = False
         self._head_size = 0
         self._tail = b""
@@ -120,7 +120,7 @@ class AnswerReader:
             raise AnswerRefused("the first line of its answer has controls in it")
         if self._parser.get_http_version() not in ("1.1", "1.0"):
             raise AnswerRefused(f"it speaks HTTP/{self._parser.get_http_version()}")
-        if len(self.headers) > MOST_HEADERS:
+        if len(self._lines) > MOST_HEADERS:
             raise AnswerRefused(f"its answer has more than {MOST_HEADERS} headers")
         if 100 <= status < 200:
             self._end_interim(status)
@@ -151,17 +151,21 @@ class AnswerReader:
     def _read_framing(self) -> None:
         """Take the headers that frame the body. The parser has refused both at once, two lengths, and bad digits."""
         self._keeps_alive = is_newest = self._parser.get_http_version() == "1.1"
-        for name, value in self.headers:
+        self.headers = [(name.lower(), value.strip(b" \t")) for name, value in self._lines]
+        codings: list[bytes] = []
+        for (name, value), (_, as_sent) in zip(self.headers, self._lines, strict=True):
             if name == b"content-length":
                 if not value.isdigit():
                     raise AnswerRefused("its answer has a length that is no number")
                 self.length = int(value)
             elif name == b"connection" and b"close" in map(bytes.strip, value.lower().split(b",")):
                 self._keeps_alive = False
+            elif name == b"transfer-encoding":
+                codings.append(as_sent)
         # The very word, once, without a space behind it: of any other spelling the parser makes what RFC 9112 does not.
-        if self._codings and ([coding.lower() for coding in self._codings] != [b"chunked"] or not is_newest):
+        if codings and ([coding.lower() for coding in codings] != [b"chunked"] or not is_newest):
             raise AnswerRefused("its answer has a transfer coding other than chunked")
-        self._is_chunked = bool(self._codings)
+        self._is_chunked = bool(codings)
 
     # The body
 
@@ -214,10 +218,7 @@ class AnswerReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header line; what comes behind the body are trailers, which mean nothing to us."""
         if not self.has_head:
-            lower = name.lower()
-            self.headers.append((lower, value.strip(b" \t")))
-            if lower == b"transfer-encoding":
-                self._codings.append(value)
+            self._lines.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Notice the end of a head."""

@@ -154,7 +154,7 @@ class BytesBody(PushedBody):
     def __init__(self, *pieces: bytes) -> None:
         """Make a body of the pieces, in their order; empty ones are left out."""
         super().__init__(sum(map(len, pieces)))
-        self.pieces = [piece for piece in pieces if piece]
+        self.pieces = list(filter(None, pieces))
         """All of them: who has a body of bytes can have another."""
         self._pushed = 0
 

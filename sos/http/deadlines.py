@@ -35,14 +35,16 @@ class Watch:
         self._expired = expired
         self._due: float | None = None
         self._call: IDelayedCall | None = None
+        self._call_at = 0.0
 
     def begin(self, seconds: float) -> None:
         """Let the deadline pass so many seconds from now, instead of any before."""
         self._due = self._clock.seconds() + seconds
         if self._call is None:
-            self._call = self._clock.callLater(seconds, self._look)
-        elif self._call.getTime() > self._due:
+            self._call_in(seconds)
+        elif self._call_at > self._due:
             self._call.reset(seconds)
+            self._call_at = self._due
 
     def pause(self) -> None:
         """Let no deadline pass until the next `begin`."""
@@ -55,13 +57,17 @@ class Watch:
             self._call.cancel()
             self._call = None
 
+    def _call_in(self, seconds: float) -> None:
+        self._call = self._clock.callLater(seconds, self._look)
+        self._call_at = self._call.getTime()
+
     def _look(self) -> None:
         self._call = None
         if self._due is None:
             return
         left = self._due - self._clock.seconds()
         if left > 0:
-            self._call = self._clock.callLater(left, self._look)
+            self._call_in(left)
         else:
             self._due = None
             self._expired()

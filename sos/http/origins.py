@@ -17,7 +17,7 @@ from sos.words.errors import BadConfig
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-@frozen
+@frozen(cache_hash=True)
 class Origin:
     """Scheme, host and port of a server: connections to one origin can stand in for each other."""
 

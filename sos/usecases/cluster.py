@@ -127,11 +127,14 @@ class Cluster:
     def is_read_from(self, server: Server) -> bool:
         """Whether what a member says counts: not while it has missed a round that others in reach have completed."""
         group = self._group_of.get(server)
-        return group is None or server in self._caught_up(group)
+        return group is None or not self._rounds.behind or server in self._caught_up(group)
 
     def _caught_up(self, group: Group) -> list[Server]:
         """Give the members that may be read from: none that was away while others in reach completed a round."""
-        for server in self._rounds.behind:
+        behind = self._rounds.behind
+        if not behind:  # the usual case
+            return list(group.members)
+        for server in behind:
             self._hear_locally(server)
         return self._rounds.readable(group, lambda server: not self._health.is_resting(server))
 

@@ -93,8 +93,8 @@ class Downloads:
         """
         room = Reservation(self._budget)
 
-        async def ask(server: Server, moved: Moved) -> OpenBlob | ChunkedObject:
-            return await self._open_at(server, object_id, span, moved, room)
+        def ask(server: Server, moved: Moved) -> Awaitable[OpenBlob | ChunkedObject]:
+            return self._open_at(server, object_id, span, moved, room)
 
         found = await self._with(room, object_id, ask, lambda found: found.entry.version, _let_go)
         return await self._chunked.open(found, span) if isinstance(found, ChunkedObject) else found

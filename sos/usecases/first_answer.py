@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from sos.decisions.topology import Server
+from sos.usecases.begun import begun
 from sos.words.errors import SOSError
 
 IMPATIENCE = 2.0
@@ -70,13 +71,17 @@ class FirstAnswer(Generic[T]):
         """Who answered well first."""
         self._timer: IDelayedCall | None = None
         self._moved = 0
-        self._winner: Deferred[T] = Deferred(lambda _: self._let_go())
+        self._winner: Deferred[T] = Deferred()
 
     async def of(self, servers: Sequence[Server]) -> T:
         """Ask the servers in their order. Raises `NoAnswer`, and at once whatever is no `SOSError`."""
         self._waiting = list(servers)
-        self._ask_next()
-        return await self._winner
+        try:
+            self._ask_next()
+            return await self._winner
+        finally:
+            self._let_go()  # where it was cancelled
+            del self._ask  # it knows us: the answer would stay in memory until the collector of cycles comes by
 
     def moved(self, count: int) -> None:
         """Note that so many bytes of an answer have come."""
@@ -87,18 +92,23 @@ class FirstAnswer(Generic[T]):
         self._stop_timer()
         while self._waiting and not self._winner.called:
             server = self._waiting.pop(0)
-            asking = Deferred.fromCoroutine(self._answer_of(server))
-            if asking.called:
-                asking.addErrback(self._fail)
+            try:
+                asking = begun(self._answer_of(server))
+            except Exception:  # the guard of those who ask: whoever waits for the answer has to know
+                self._fail(Failure())
+                continue
+            if asking is None:
                 continue
             self._asked[server] = asking
             asking.addErrback(self._fail)
             self._wait(IMPATIENCE, self._lose_patience)
             return
-        if not self._asked:
-            self._end_without()
-        elif not self._winner.called:
+        if self._winner.called:
+            return
+        if self._asked:
             self._wait(IMPATIENCE + self._grace, self._lose_hope)
+        else:
+            self._end_without()
 
     async def _answer_of(self, server: Server) -> None:
         try:

@@ -30,6 +30,9 @@ IN_THREAD = 1024 * 1024
 Moved = Callable[[int], None]
 """Is told of the bytes of an answer as they come."""
 
+_HASHES = {"sha1": hashlib.sha1, "sha256": hashlib.sha256}
+"""What makes the digests that are expected: `hashlib.new` finds the same in twice the time."""
+
 Pieces = list[bytes]
 
 
@@ -155,7 +158,7 @@ async def _gathered(body: IBodyProducer, most: int, moved: Moved) -> Pieces:
 
 def _have(pieces: Sequence[bytes], expected: Expected) -> bool:
     """Whether bytes have the digest that is expected."""
-    made = hashlib.new(expected.name)
+    made = _HASHES[expected.name]()
     for piece in pieces:
         made.update(piece)
     return made.digest() == expected.digest

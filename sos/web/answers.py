@@ -46,12 +46,11 @@ class Representation:
         """Whether the bytes of what was opened are those of the entry that was asked for before."""
         return entry.sha256 == opened.sha256
 
-    async def send(self, request: Request) -> None:
+    def send(self, request: Request) -> Awaitable[None]:
         """Answer a GET or HEAD. Raises what `stat` and `fetch` raise, and `RangeNotSatisfiable`."""
         if request.method == b"HEAD" or not _CONDITIONAL.isdisjoint(request.fields):
-            await self._send_conditionally(request)
-        else:
-            await self.send_whole(request)
+            return self._send_conditionally(request)
+        return self.send_whole(request)
 
     async def send_whole(self, request: Request) -> None:
         """Answer a GET, whatever its conditions. Raises what `fetch` raises."""

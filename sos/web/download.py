@@ -110,7 +110,7 @@ _INERT: Headers = [(b"Content-Security-Policy", b"sandbox; default-src 'none'")]
 
 def _disposition(entry: Entry, query: bytes) -> bytes | None:
     """Say how a browser keeps the object: under a name where one was asked for, never in place if it could be active."""
-    asked = _download_name(query)
+    asked = _download_name(query) if query else None
     if asked is None:
         kind = entry.metadata.value(wire.MIME_TYPE) or wire.DEFAULT_TYPE
         return b"attachment" if _ACTIVE_TYPE.search(kind) else None

@@ -11,7 +11,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from sos.decisions import wire
 from sos.http.request import Request
-from sos.web.begun import begun
+from sos.usecases.begun import begun
 from sos.words.errors import ServerUnavailable, SOSError, Unavailable
 
 Guard = Callable[[Request], None]

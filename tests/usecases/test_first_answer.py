@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError, Deferred
+import gc
+import weakref
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import Clock
 
 from sos.decisions.topology import Server
@@ -166,3 +169,30 @@ def test_answers_that_come_at_once_need_no_clock() -> None:
     asking = FirstAnswer(ask, clock, lambda server: None, lambda answer: None, lambda errors: False, GRACE)
     assert success_of(asking.of([A, B, C])) == B.url
     assert clock.getDelayedCalls() == []
+
+
+def test_an_answer_does_not_wait_for_the_collector_of_cycles() -> None:
+    """It may have bytes in it; and whoever asks, and is told of the bytes that come, knows the one that asks it."""
+
+    class Bytes:
+        pass
+
+    def asked_once(answer: Deferred[Bytes]) -> None:
+        async def ask(asked: Server) -> Bytes:
+            asking.moved(1)
+            return await answer
+
+        asking = FirstAnswer(ask, Clock(), lambda server: None, lambda answer: None, lambda errors: False, GRACE)
+        running = Deferred.fromCoroutine(asking.of([A]))
+        if not answer.called:
+            answer.callback(Bytes())
+        found.append(weakref.ref(success_of(running)))
+
+    found: list[weakref.ref[Bytes]] = []
+    gc.disable()
+    try:
+        asked_once(succeed(Bytes()))  # by a store of this very process
+        asked_once(Deferred())
+        assert [gone() for gone in found] == [None, None]
+    finally:
+        gc.enable()

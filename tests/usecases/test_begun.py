@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from sos.web.begun import begun
+from sos.usecases.begun import begun
 
 
 def test_what_never_waits_is_over_at_once() -> None:
@@ -96,3 +96,42 @@ def test_what_fails_at_once_raises() -> None:
 
     with pytest.raises(KeyError):
         begun(handler())
+
+
+def test_a_coroutine_may_be_cancelled_by_what_it_does() -> None:
+    """As a handler is that drops its own connection: it goes on to its end, and nothing has failed."""
+    wait: Deferred[None] = Deferred()
+    done: list[str] = []
+
+    async def handler() -> None:
+        await wait
+        assert running is not None
+        running.cancel()
+        done.append("done")
+
+    running = begun(handler())
+    assert running is not None
+    results: list[object] = []
+    running.addBoth(results.append)
+    wait.callback(None)
+    assert results == [None] and done == ["done"]
+
+
+def test_a_coroutine_may_have_something_left_to_do_when_it_is_cancelled() -> None:
+    """Whoever cancelled it does not wait for that."""
+    waits: list[Deferred[None]] = [Deferred(), Deferred()]
+    done: list[str] = []
+
+    async def handler() -> None:
+        try:
+            await waits[0]
+        finally:
+            await waits[1]
+            done.append("done")
+
+    running = begun(handler())
+    assert running is not None
+    running.cancel()
+    assert running.called and done == []
+    waits[1].callback(None)
+    assert done == ["done"]

@@ -130,7 +130,7 @@ class Connection(TwistedProtocol):
             self._outlet.write(outgoing.head)
         else:
             self._watch.begin(self._deadlines.silence)
-            self._sending = Sending(self._transport, outgoing.head, body, outgoing.length, self)
+            self._sending = Sending(self._transport, self._outlet, outgoing.head, body, outgoing.length, self)
             self._sending.start()
         return answering
 
@@ -313,8 +313,11 @@ class Connection(TwistedProtocol):
             body.fail(failure)
 
     def _clog(self) -> None:
-        """Serve no request after this one: a server that answers what it has not read whole is not to be trusted."""
-        self._is_clogged = True
+        """Let the body wait. Behind it, serve no other request: who answers what it has not read is not to be trusted."""
+        if self._sending is not None and not self._sending.is_finished:
+            self._sending.clogged()
+        else:
+            self._is_clogged = True
 
     def _stop_sending(self) -> None:
         if self._sending is not None:

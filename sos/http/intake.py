@@ -6,8 +6,9 @@ from typing import Any
 
 from sos.http.bodies import PIECE
 
-WIDE = 256 * 1024
-"""Bytes that are read at a time of a long body: it takes a fifth less work than with 64 KiB, and more gains little."""
+WIDE = 512 * 1024
+"""Bytes that are read at a time of a long body. With half of this it took a fifth less work than with 64 KiB; with all of it
+an api has another twelfth less."""
 
 PROVEN = 4 * PIECE
 """Bytes that came without a pause before that: whoever pauses holds what was read last, for as long as he likes."""

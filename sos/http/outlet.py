@@ -57,7 +57,7 @@ class SocketOutlet:
 
     def write(self, data: bytes) -> None:
         """Send bytes at the end of the turn; at once where they are many."""
-        if not self._waiting:
+        if not self._waiting and len(data) < _AT_ONCE:
             self._departures.add(self)
         self._waiting += data
         if len(self._waiting) >= _AT_ONCE:

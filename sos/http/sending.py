@@ -11,6 +11,7 @@ from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from sos.http.bodies import PIECE
+from sos.http.outlet import Outlet
 from sos.words.errors import BlobTruncated, DigestMismatch
 
 
@@ -31,19 +32,31 @@ class SendingObserver(Protocol):
 class Sending:
     """Stands between the body, whose consumer it is, and the transport, whose producer it is.
 
-    The head goes out with the first piece: a small request is one write.
+    The head goes out with the first piece: a small request is one write. A long body goes by the outlet, as long as that
+    takes all: a transport would copy it, and come back to the reactor for every 128 KiB.
     """
 
-    def __init__(self, transport: Any, head: bytes, body: IBodyProducer, length: int | None, observer: SendingObserver):
+    def __init__(
+        self,
+        transport: Any,
+        outlet: Outlet,
+        head: bytes,
+        body: IBodyProducer,
+        length: int | None,
+        observer: SendingObserver,
+    ) -> None:
         """Send a body of `length` bytes behind a head that says so, or as chunks where `length` is None."""
         self.sent = 0
         self.is_paused = False
         self.is_finished = False
         self._transport = transport
+        self._outlet = outlet
+        self._is_long = length is None or length > PIECE
         self._head = head
         self._body = body
         self._length = length
         self._observer = observer
+        self._is_behind = False
         self._is_stopped = False
         self._pouring: Deferred[None] | None = None
 
@@ -67,6 +80,13 @@ class Sending:
             if not self.is_finished:
                 self._transport.unregisterProducer()
                 self._body.stopProducing()
+
+    def clogged(self) -> None:
+        """Notice that the outlet has left bytes to the transport: all that follows waits until that is rid of them."""
+        self._is_behind = True
+        if not self._is_stopped:
+            self._outlet.wait()
+            self.pauseProducing()
 
     # The body's consumer
 
@@ -98,7 +118,7 @@ class Sending:
 
     def resumeProducing(self) -> None:
         """Let the body go on."""
-        self.is_paused = False
+        self.is_paused = self._is_behind = False
         self._observer.body_moved()
         self._body.resumeProducing()
 
@@ -106,9 +126,17 @@ class Sending:
         """Let go of the body: the transport is gone, and says so to its protocol, too."""
         self.stop()
 
+    @property
+    def _goes_past_transport(self) -> bool:
+        return self._is_long and not self._is_behind
+
     def _write(self, data: bytes) -> None:
         head, self._head = self._head, b""
-        if len(data) > PIECE:  # joining would copy a whole chunk
+        if self._goes_past_transport:
+            if head:
+                self._outlet.write(head)
+            self._outlet.write(data)
+        elif len(data) > PIECE:  # joining would copy a whole chunk
             self._transport.writeSequence([head, data])
         else:
             self._transport.write(head + data)
@@ -120,6 +148,8 @@ class Sending:
             error = BlobTruncated(f"The body ended after {self.sent} of {self._length} bytes.")
             self._fail(Failure(error))
             return
+        if self._goes_past_transport:
+            self._outlet.flush()
         self.is_finished = True
         self._observer.body_sent()
         if self._length is None:

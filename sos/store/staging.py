@@ -10,9 +10,8 @@ A client that leaves discards only what is being received. Once the bytes are al
 cannot be called back, so the commit runs to its end and nobody but the client misses the answer. A file is only closed and
 unlinked when no thread is writing to it: a descriptor that is closed too early may be somebody else's a moment later.
 
-At most 64 KiB are kept in memory. More go to a file: a thread writes and hashes what has come, while more comes, and the
-producer is paused when `MOST_WAITING` bytes wait for the thread. So no body takes more memory than about twice that, however
-fast it comes, and a slow one takes 64 KiB.
+At most 64 KiB stay in memory. More go to a file: a thread writes and hashes what has come, while more comes, and the
+producer is paused when much waits for the thread. How much is worth a thread, and how much may wait, the lobby says.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from __future__ import annotations
 import contextlib
 import enum
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IConsumer, IProducer, IPushProducer
 from twisted.web.iweb import IBodyProducer
@@ -33,18 +32,15 @@ from sos.store.arrival import agreed, check_limit, known_length, limit_of
 from sos.store.failures import Latch
 from sos.store.files import Fs
 from sos.store.index import Write
+from sos.store.lobby import SMALL, Lobby
 from sos.store.room import Admission
 from sos.store.tree import STAGING, Serials, Tree
 from sos.words.blob import Entry
 from sos.words.errors import StoreFull
 from sos.words.interfaces import InThread
 
-SMALL = 64 * 1024
-"""Bytes of the largest blob that lives in the database, and of what a stage keeps in memory (the design, section 5)."""
-
-MOST_WAITING = 512 * 1024
-"""Bytes that may wait while a thread writes; then the producer is paused. To hand 64 KiB to a thread and to wait for it
-takes longer than to write them."""
+MOST_PIECES = 64
+"""Pieces that wait before a thread takes them, however short they are: each is an object of its own."""
 
 
 @frozen
@@ -57,6 +53,7 @@ class Workshop:
     serials: Serials
     latch: Latch
     in_thread: InThread
+    lobby: Lobby = field(factory=Lobby)
 
     def with_room_for(self, size: int | None, is_awaited: Callable[[], bool]) -> Workshop:
         """Give the workshop that lets so many bytes in: those that heal a damaged blob may use half of the reserve.
@@ -102,8 +99,9 @@ class StagedFile:
         self._size = 0
         self._descriptor: int | None = None
 
-    def append(self, payload: bytes) -> None:
+    def append(self, pieces: Sequence[bytes]) -> None:
         """Write and hash more bytes. Raises `StoreFull` before the reserve is touched."""
+        payload = b"".join(pieces)  # piece by piece, the interpreter's lock would go to and fro for each of them, twice
         self._workshop.admission.admit(len(payload))
         if self._descriptor is None:
             self._descriptor = self._workshop.fs.create(self._name)
@@ -111,13 +109,13 @@ class StagedFile:
         self._hash.update(payload)
         self._size += len(payload)
 
-    def publish(self, payload: bytes, entry: Entry, length: int | None) -> Entry:
+    def publish(self, pieces: Sequence[bytes], entry: Entry, length: int | None) -> Entry:
         """Take the last bytes, make all durable under their own name, and give the entry with their size and digest.
 
         Raises `BlobTruncated`, `DigestMismatch` and `StoreFull`; whatever it raises, nothing is left behind.
         """
         try:
-            self.append(payload)
+            self.append(pieces)
             settled = agreed(entry, length, self._size, self._hash.digest())
             assert self._descriptor is not None
             self._workshop.fs.sync(self._descriptor)
@@ -157,6 +155,7 @@ class Stage:
         self._pieces: list[bytes] = []
         self._waiting = 0
         self._size = 0
+        self._lobby = workshop.lobby
         self._file: StagedFile | None = None
         self._is_writing = False
         self._is_paused = False
@@ -186,13 +185,14 @@ class Stage:
 
     @property
     def is_small(self) -> bool:
-        """Whether all that came is in memory, once it is all there."""
-        return self._file is None
+        """Whether what came belongs into the database, once it is all there."""
+        return self._size <= SMALL
 
     def settle_small(self, arrived: int) -> Write:
         """Compare few bytes that came with what was declared. Raises `BlobTruncated` and `DigestMismatch`."""
         self.state = State.DISCARDED
-        payload = self._taken()
+        self._lobby.leave(self._waiting)
+        payload = b"".join(self._taken())
         entry = agreed(self._entry, self._length, self._size, hashlib.sha256(payload).digest())
         self.state = State.COMMITTED
         return Write(entry, arrived, payload)
@@ -202,17 +202,25 @@ class Stage:
 
         Raises `BlobTruncated`, `DigestMismatch`, `StoreFull`, `StoreReadOnly`, `Unavailable`; then the stage is discarded.
         """
-        assert self._file is not None
         self.state = State.COMMITTING
+        file, size = self._opened(), self._waiting
         try:
-            settled = await self._workshop.in_thread(self._file.publish, self._taken(), self._entry, self._length)
+            settled = await self._workshop.in_thread(file.publish, self._taken(), self._entry, self._length)
         except Exception as error:
             self.state = State.DISCARDED
             if isinstance(error, OSError):
                 raise self._workshop.latch.judge(error) from error
             raise
+        finally:
+            self._lobby.leave(size)
         self.state = State.COMMITTED
-        return Write(settled, arrived, file=self._file.serial)
+        return Write(settled, arrived, file=file.serial)
+
+    def _opened(self) -> StagedFile:
+        """Give the file for the bytes, from now on at least."""
+        if self._file is None:
+            self._file = StagedFile(self._workshop, self._workshop.serials.next())
+        return self._file
 
     def fail(self, error: Exception) -> None:
         """End the receiving with an error; whoever waits in `take` gets it."""
@@ -226,7 +234,8 @@ class Stage:
             return succeed(None)
         self.state = State.DISCARDED
         self._stop_body()
-        self._pieces.clear()
+        self._lobby.leave(self._waiting)
+        self._taken()
         return Deferred.fromCoroutine(self._dropped())
 
     # What the body's producer sees
@@ -245,6 +254,7 @@ class Stage:
             return
         self._pieces.append(data)
         self._waiting += len(data)
+        self._lobby.enter(len(data))
         self._size += len(data)
         try:
             check_limit(self._size, self._limit)
@@ -252,7 +262,7 @@ class Stage:
             self.fail(error)
             return
         self._write_if_due()
-        if self._waiting >= MOST_WAITING and self._producer is not None:
+        if self._waiting >= self._lobby.most_waiting and self._producer is not None:
             self._is_paused = True
             self._producer.pauseProducing()
 
@@ -260,27 +270,30 @@ class Stage:
 
     def _write_if_due(self) -> bool:
         """Have a thread write what waits, if it is much and no thread writes already; say whether one was asked."""
-        is_due = self._waiting > SMALL and not self._is_writing
+        is_due = not self._is_writing and self._waiting > SMALL and self._is_worth_a_thread
         if is_due:
             self._is_writing = True
-            Deferred.fromCoroutine(self._write_out(self._taken()))
+            Deferred.fromCoroutine(self._write_out(self._waiting, self._taken()))
         return is_due
 
-    def _taken(self) -> bytes:
-        pieces, self._pieces, self._waiting = self._pieces, [], 0
-        return b"".join(pieces)
+    @property
+    def _is_worth_a_thread(self) -> bool:
+        return self._waiting >= self._lobby.batch or len(self._pieces) > MOST_PIECES
 
-    async def _write_out(self, payload: bytes) -> None:
+    def _taken(self) -> list[bytes]:
+        pieces, self._pieces, self._waiting = self._pieces, [], 0
+        return pieces
+
+    async def _write_out(self, size: int, pieces: Sequence[bytes]) -> None:
         """Let a thread write and hash what waits, then let the producer go on, or tell whoever waits for the end."""
         error: Exception | None = None
-        if self._file is None:
-            self._file = StagedFile(self._workshop, self._workshop.serials.next())
         try:
-            await self._workshop.in_thread(self._file.append, payload)
+            await self._workshop.in_thread(self._opened().append, pieces)
         except OSError as failure:
             error = self._workshop.latch.judge(failure)
         except Exception as failure:  # whatever it is: the one who waits in `take` has to know
             error = failure
+        self._lobby.leave(size)
         self._is_writing = False
         if error is not None:
             self.fail(error)

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial._synctest import _logObserver
 
 from sos.store.disk import DiskStore
+from sos.store.lobby import BATCH
 from sos.words.blob import BlobID, Entry, Version
 from sos.words.errors import BlobConflict, BlobNotFound, StoreFull, StoreReadOnly
 from sos.words.interfaces import Received
@@ -141,13 +142,13 @@ def test_a_client_that_leaves_during_the_commit_changes_nothing(bench: Bench, th
 def test_a_client_that_leaves_during_the_publishing_changes_nothing(bench: Bench, thread: HeldThread) -> None:
     """The thread that makes bytes durable cannot be called back, so it is not."""
     store = bench.open(in_thread=thread)
-    write = receiving(store, "large", b"x" * 200_000)
+    write = receiving(store, "large", b"x" * (BATCH + 100_000))
     thread.run()
     assert thread.waiting == 1 and not write.called
     write.cancel()
     failure_of(write)
     thread.run_all()
-    assert success_of(store.stat(BlobID("large"))).size == 200_000
+    assert success_of(store.stat(BlobID("large"))).size == BATCH + 100_000
     success_of(store.close())
 
 

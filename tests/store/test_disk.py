@@ -16,6 +16,7 @@ from zope.interface.verify import verifyObject
 from sos.http.bodies import collect
 from sos.store.disk import DiskStore
 from sos.store.index import Index
+from sos.store.lobby import BATCH
 from sos.store.memory import MemoryStore
 from sos.store.room import Reserve
 from sos.words.blob import BlobID, Entry, Kind, Metadata, Version
@@ -325,7 +326,7 @@ def test_the_reserve_is_kept(bench: Bench, free_bytes: int, free_inodes: int) ->
     bench.fs.space = evolve(bench.fs.space, free_bytes=50_000)
     growing = WatchedBody()
     receiving = Deferred.fromCoroutine(store.receive(ENTRY, growing))
-    growing.write(LARGE)
+    growing.write(bytes(BATCH))
     assert isinstance(failure_of(receiving), StoreFull)
     assert growing.is_stopped
     assert bench.files("staging") == []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from twisted.internet.defer import Deferred
 
-from sos.http.bodies import PIECE, collect
-from sos.store.staging import MOST_WAITING
+from sos.http.bodies import collect
+from sos.store.lobby import BATCH, CROWD, MOST_WAITING, MOST_WAITING_IN_CROWD, SMALL
 from sos.words.blob import BlobID, Entry, Version
-from sos.words.errors import StoreFull
+from sos.words.errors import BlobTruncated, StoreFull
 from tests.contracts.test_blobstore import WatchedBody
 from tests.store.faults import Bench
 from tests.store.test_commits import HeldThread
@@ -36,7 +37,7 @@ def test_the_producer_is_paused_when_much_waits_to_be_written(bench: Bench) -> N
     store = bench.open(in_thread=thread)
     body = PushingBody()
     receiving = Deferred.fromCoroutine(store.receive(ENTRY, body))
-    body.write(b"a" * PIECE)
+    body.write(b"a" * (BATCH - 1))
     assert not body.is_paused and thread.waiting == 0
     body.write(b"b")
     assert not body.is_paused and thread.waiting == 1
@@ -48,7 +49,7 @@ def test_the_producer_is_paused_when_much_waits_to_be_written(bench: Bench) -> N
     assert not body.is_paused and thread.waiting == 1
     body.done.callback(None)
     thread.run_all()
-    assert success_of(receiving).entry.size == PIECE + 1 + MOST_WAITING
+    assert success_of(receiving).entry.size == BATCH + MOST_WAITING
     success_of(store.close())
 
 
@@ -58,14 +59,83 @@ def test_bytes_of_a_producer_that_does_not_pause_keep_their_order(bench: Bench) 
     store = bench.open(in_thread=thread)
     body = PushingBody()
     receiving = Deferred.fromCoroutine(store.receive(ENTRY, body))
-    pieces = [bytes([number]) * 50_000 for number in range(9)]
+    pieces = [bytes([number]) * 100_000 for number in range(9)]
     for piece in pieces:
         body.write(piece)
         assert thread.waiting <= 1
     body.done.callback(None)
     thread.run_all()
-    assert success_of(receiving).entry.size == 450_000
+    assert success_of(receiving).entry.size == 900_000
     assert success_of(collect(success_of(store.fetch(ENTRY.id)).body, 10**6)) == b"".join(pieces)
+    success_of(store.close())
+
+
+def test_a_body_in_short_pieces_is_written_when_they_are_many(bench: Bench) -> None:
+    """Each piece is an object of its own: half a million of one byte each would be twenty megabytes."""
+    thread = HeldThread()
+    store = bench.open(in_thread=thread)
+    body = PushingBody()
+    receiving = Deferred.fromCoroutine(store.receive(ENTRY, body))
+    pieces = [bytes([number % 251]) * 1_000 for number in range(SMALL // 1_000 + 1)]
+    for piece in pieces:
+        assert thread.waiting == 0
+        body.write(piece)
+    assert thread.waiting == 1
+    body.done.callback(None)
+    thread.run_all()
+    success_of(receiving)
+    assert success_of(collect(success_of(store.fetch(ENTRY.id)).body, 10**6)) == b"".join(pieces)
+    success_of(store.close())
+
+
+def test_where_many_bodies_wait_each_is_written_early(bench: Bench) -> None:
+    """Torture F6: slow bodies together keep little more than what each of them may keep as a small blob."""
+    thread = HeldThread()
+    store = bench.open(in_thread=thread)
+    count = CROWD // (BATCH - 1) + 1
+    bodies = [PushingBody() for _ in range(count)]
+    receiving = [
+        Deferred.fromCoroutine(store.receive(Entry(id=BlobID(f"n{number}"), version=Version(1)), body))
+        for number, body in enumerate(bodies)
+    ]
+    for body in bodies:
+        body.write(bytes(BATCH - 1))
+    assert thread.waiting == 1, "the last one made the lobby full"
+    bodies[0].write(b"x")
+    assert thread.waiting == 2
+    late = PushingBody()
+    late_receiving: Deferred[object] = Deferred.fromCoroutine(store.receive(ENTRY, late))
+    late.write(bytes(SMALL))
+    assert thread.waiting == 2
+    late.write(b"x")
+    assert thread.waiting == 3
+    late.write(bytes(MOST_WAITING_IN_CROWD))
+    assert late.is_paused
+    thread.run_all()
+    assert not late.is_paused
+    for body in (*bodies, late):
+        body.done.callback(None)
+    for waiting in (*receiving, late_receiving):
+        success_of(waiting)
+    success_of(store.close())
+
+
+@pytest.mark.parametrize("size", [SMALL, SMALL + 1, BATCH - 1, BATCH, 3 * BATCH + 7])
+def test_what_left_the_lobby_is_not_counted_any_more(bench: Bench, size: int) -> None:
+    """Whether it was committed, failed, or was discarded; otherwise the lobby would be full one day, and stay so."""
+    store = bench.open()
+    for ending in ("commit", "fail", "leave", "cut"):
+        body = PushingBody(size if ending == "commit" else size + 1)
+        receiving: Deferred[object] = Deferred.fromCoroutine(store.receive(ENTRY, body))
+        body.write(bytes(size))
+        if ending == "fail":
+            body.done.errback(BlobTruncated("It broke."))
+        elif ending == "leave":
+            receiving.cancel()
+        else:
+            body.done.callback(None)
+        (success_of if ending == "commit" else failure_of)(receiving)
+        assert store._workshop.lobby.waiting == 0, ending
     success_of(store.close())
 
 
@@ -75,7 +145,7 @@ def test_a_file_is_not_closed_under_a_thread_that_writes_it(bench: Bench) -> Non
     store = bench.open(in_thread=thread)
     body = PushingBody()
     receiving: Deferred[object] = Deferred.fromCoroutine(store.receive(ENTRY, body))
-    body.write(b"a" * 100_000)
+    body.write(b"a" * BATCH)
     assert thread.waiting == 1
     receiving.cancel()
     failure_of(receiving)
@@ -94,7 +164,7 @@ def test_a_client_that_leaves_while_the_last_bytes_are_written_leaves_nothing(be
     store = bench.open(in_thread=thread)
     body = PushingBody()
     receiving: Deferred[object] = Deferred.fromCoroutine(store.receive(ENTRY, body))
-    body.write(b"a" * 100_000)
+    body.write(b"a" * BATCH)
     body.done.callback(None)
     receiving.cancel()
     failure_of(receiving)
@@ -110,7 +180,7 @@ def test_a_disk_that_fills_up_stops_the_body(bench: Bench) -> None:
     store = bench.open(in_thread=thread)
     body = PushingBody()
     receiving: Deferred[object] = Deferred.fromCoroutine(store.receive(ENTRY, body))
-    body.write(b"a" * 100_000)
+    body.write(b"a" * BATCH)
     bench.fs.failing["write"] = 28
     thread.run()
     assert body.is_stopped

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from sos.store.index import CHECKPOINT_BYTES
-from sos.store.staging import SMALL
+from sos.store.lobby import SMALL
 from tests.processes.failing_disk import failing
 from tests.torture.ledger import Ledger
 from tests.torture.power import PowerDisk, power_disk

@@ -58,7 +58,7 @@ def test_many_requests_at_once_are_not_taken_for_cycles() -> None:
     before, after, spared = map(int, ran.stdout.split())
     assert before >= 2
     assert after == 0
-    assert spared > 5000
+    assert spared > 1000
 
 
 def _faults(how: str) -> int:

@@ -122,6 +122,10 @@ class FaultyConnection:
                 raise error
         return self._connection.execute(statement, *arguments)
 
+    def cursor(self) -> FaultyConnection:
+        """Stand for a cursor as well: what it executes fails, or goes on, in the same way."""
+        return self
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
 

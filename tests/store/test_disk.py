@@ -303,6 +303,17 @@ def test_a_file_that_cannot_be_measured_is_an_answer(bench: Bench, number: int, 
     success_of(store.close())
 
 
+def test_a_read_stays_open_no_longer_than_it_takes(bench: Bench) -> None:
+    """An open one would keep the WAL from being emptied, and it would grow for ever."""
+    store = bench.open()
+    received(store, SMALL)
+    failure_of(store.fetch(OTHER.id))
+    success_of(store.fetch(ENTRY.id)).body.stopProducing()
+    ((busy, _, _),) = bench.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert not busy
+    success_of(store.close())
+
+
 def test_a_corrupt_database_is_not_believed(bench: Bench) -> None:
     """What a damaged index does not know may be there all the same: no more 404, no list."""
     store = bench.open()

@@ -77,7 +77,7 @@ def _upload(bench: Bench, stock: Stock) -> Callable[[], float]:
 MEASURES: tuple[tuple[str, str, str, Measuring, tuple[str, ...]], ...] = (
     ("round", "idle round", "ms", _round, ()),
     ("start", "start-up", "ms", _start, ()),
-    ("memory", "RSS after it", "MiB", _memory, ()),
+    ("memory", "memory after it", "MiB", _memory, ()),
     ("fetch", "fetch 4 KiB", "/s", _fetch, ("wrk",)),
     ("upload", "upload 4 KiB", "/s", _upload, ()),
 )

@@ -62,7 +62,7 @@ def names(bench: Bench) -> Measured:
     table = _table(bench.directory / "names.db", expected)
     return Measured(
         *in_turn(
-            bench.plan.pairs,
+            bench.plan.long_pairs,
             lambda: _timed(lambda: _listed(served), expected),
             lambda: _timed(lambda: _read(table), expected),
         )

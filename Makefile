@@ -5,7 +5,8 @@
 # make torture what takes time: crashes, power cuts and partitions (as root), failing disks, slow clients, races, mixed faults; an
 #              hour on two cores, and one table of counts (TORTURE=10: the nightly counts, TORTURE=0.1: a look)
 # make sabotage one break after the other: each must turn its test red; a few minutes (BREAK=name: that one)
-# make bench   sos beside nginx, five minutes (QUICK=1: one; ROWS=regex picks; see benchmarks/README.rst)
+# make bench   sos beside nginx, ten minutes (QUICK=1: three; ROWS=regex picks; see benchmarks/README.rst)
+# make plots   docs/growth.svg, drawn from the rows of growth that docs keeps (RESULTS=file takes those of another run)
 # make clean   remove what these two have made, but for the stores in data/
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ BIN = $(VENV)/bin
 # A plain editable install does not show the plugin to twistd; this mode does.
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
 
-.PHONY: help run test fuzz simulate torture sabotage bench clean
+.PHONY: help run test fuzz simulate torture sabotage bench plots clean
 .DELETE_ON_ERROR:
 
 help:
@@ -52,6 +53,9 @@ test: $(VENV)/installed-dev
 
 bench: $(VENV)/installed
 	@$(BIN)/python -m benchmarks
+
+plots: $(VENV)/installed
+	@$(BIN)/python -m benchmarks.plots $(RESULTS)
 
 fuzz: $(VENV)/installed-dev
 	SECONDS=$(SECONDS) SEED=$(SEED) $(BIN)/python -m tests.fuzz

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks import tools
 from benchmarks.bench import QUICK, Bench, Plan
-from benchmarks.catalogue import ROWS, Row
+from benchmarks.catalogue import GROWTH, ROWS, Row
 from benchmarks.figures import Missing, Wrong
 from benchmarks.machine import LOAD_CORE, ROOT, SERVER_CORE, Company, on_core, run_facts
 from benchmarks.table import Line, table_of
@@ -43,17 +43,18 @@ def main(environment: Mapping[str, str]) -> int:
     peer = environment.get("BENCH_PEER") or None
     with tempfile.TemporaryDirectory(prefix="sos-bench-", dir=environment.get("BENCH_DIR") or None) as directory:
         facts = {**run_facts(Path(directory)), "quick": plan is QUICK}
-        stores: dict[int, Path] = {}
+        shared: dict[str, Path] = {}
         with on_core(LOAD_CORE):
-            lines = [_measured(row, Bench(plan, Path(directory), stores, peer)) for row in rows]
+            lines = [_measured(row, Bench(plan, Path(directory), shared, peer)) for row in rows]
     _keep(lines, facts)
     sys.stdout.write(f"{_heading(facts)}\n\n{table_of(lines)}")
     return _FAILED if any(line.is_wrong for line in lines) else _MEASURED
 
 
 def picked(pattern: str) -> Sequence[Row]:
-    """Give the rows whose names a regular expression finds; all for an empty one."""
-    return [row for row in ROWS if re.search(pattern, row.name)]
+    """Give the rows whose names a regular expression finds; all for an empty one. Those of growth must be asked for."""
+    rows = (*ROWS, *GROWTH) if "growth-" in pattern else ROWS
+    return [row for row in rows if re.search(pattern, row.name)]
 
 
 def is_set(environment: Mapping[str, str], name: str) -> bool:

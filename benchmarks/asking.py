@@ -8,6 +8,8 @@ import json
 import socket
 import time
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from attrs import frozen
 
@@ -53,6 +55,27 @@ def upload(port: int, payload: bytes) -> str:
     return str(stored["id"])
 
 
+def upload_file(port: int, path: Path) -> Mapping[str, Any]:
+    """Upload a file as fast as an api takes it, and give what it says of it."""
+    with socket.create_connection(("127.0.0.1", port), _PATIENCE) as connection, path.open("rb") as file:
+        head = f"POST /upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {path.stat().st_size}\r\n\r\n"
+        connection.sendall(head.encode("ascii"))
+        connection.sendfile(file)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        said = answer.read()
+    if answer.status != 200:
+        raise Wrong(f"An upload was answered {answer.status}: {said[:200]!r}.")
+    stored: Mapping[str, Any] = json.loads(said)
+    return stored
+
+
+def status_of(port: int) -> Mapping[str, Any]:
+    """Ask a blob server how it is."""
+    status: Mapping[str, Any] = json.loads(ask_well("GET", port, "/status").body)
+    return status
+
+
 def check_same(port: int, path: str, payload: bytes, host: str = "127.0.0.1") -> None:
     """See that a path gives these very bytes, and says how many they are."""
     answer = ask_well("GET", port, path, host=host)
@@ -75,6 +98,18 @@ def open_answer(port: int, path: str) -> tuple[socket.socket, int, bytes]:
     if head.split()[1] != b"200" or b"content-length" not in fields:
         raise Wrong(f"GET {path} was answered {head[:100]!r}.")
     return connection, int(fields[b"content-length"]), begun
+
+
+def first_byte(port: int, path: str, begins: bytes) -> float:
+    """Ask for something long, and leave when its first byte has come; give the seconds, with those of the connection."""
+    started = time.perf_counter()
+    connection, _, begun = open_answer(port, path)
+    with connection:
+        begun = begun or connection.recv(4096)
+        seconds = time.perf_counter() - started
+    if not begun or not begins.startswith(begun):
+        raise Wrong(f"GET {path} began with bytes that are not those that were stored.")
+    return seconds
 
 
 def drained(port: int, path: str, size: int) -> float:

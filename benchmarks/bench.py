@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 
 from benchmarks import filled
 from benchmarks.figures import Missing
-from benchmarks.machine import MEMORY_FILE_SYSTEMS, SERVER_CORE, file_system_of
+from benchmarks.machine import MEMORY_FILE_SYSTEMS, SERVER_CORE, Cores, file_system_of
 from benchmarks.running import Running
 
 
@@ -30,11 +30,21 @@ class Plan:
 
     few_blobs: int = 10_000
     many_blobs: int = 100_000
+    most_blobs: int = 1_000_000
     large_blob: int = 1 << 30
     slow_seconds: float = 4.0
 
 
-QUICK = Plan(pairs=3, seconds=0.4, long_pairs=2, few_blobs=2_000, many_blobs=10_000, large_blob=1 << 28, slow_seconds=1.5)
+QUICK = Plan(
+    pairs=3,
+    seconds=0.4,
+    long_pairs=2,
+    few_blobs=2_000,
+    many_blobs=10_000,
+    most_blobs=100_000,
+    large_blob=1 << 28,
+    slow_seconds=1.5,
+)
 
 
 @define
@@ -45,8 +55,8 @@ class Bench:
     work: Path
     """Where directories are made: its file system is what is measured."""
 
-    stores: dict[int, Path]
-    """The stores that other rows have filled already, by the number of their blobs."""
+    shared: dict[str, Path]
+    """What other rows have made already and all leave as it is: filled stores, and others that take long to make."""
 
     peer: str | None = None
     directory: Path = field(init=False)
@@ -71,23 +81,31 @@ class Bench:
         ]
         return " ".join(f"[{name}: {lines[0][-200:]}]" for name, lines in words if lines)
 
-    def start(self, name: str, command: Sequence[str], core: int = SERVER_CORE) -> Running:
+    def start(self, name: str, command: Sequence[str], cores: Cores = SERVER_CORE) -> Running:
         """Start a process that ends with the row."""
-        process = Running(command, self.directory, f"{name}-{len(self._processes)}", core)
+        process = Running(command, self.directory, f"{name}-{len(self._processes)}", cores)
         self._processes.append(process)
         return process
 
-    def start_module(self, name: str, module: str, *arguments: str, core: int = SERVER_CORE) -> Running:
+    def start_module(self, name: str, module: str, *arguments: str, cores: Cores = SERVER_CORE) -> Running:
         """Start a module of Python."""
-        return self.start(name, [sys.executable, "-m", module, *arguments], core)
+        return self.start(name, [sys.executable, "-m", module, *arguments], cores)
 
-    def filled_store(self, count: int) -> Path:
-        """Give a store with so many blobs of 4 KiB; it is filled once for all rows, which leave it as it is."""
-        if count not in self.stores:
-            path = Path(tempfile.mkdtemp(dir=self.work)) / "store"
-            filled.fill(path, count)
-            self.stores[count] = path
-        return self.stores[count]
+    def made_once(self, name: str, make: Callable[[Path], None]) -> Path:
+        """Give a directory that is made once for all rows, which leave it as it is."""
+        if name not in self.shared:
+            path = Path(tempfile.mkdtemp(dir=self.work)) / name
+            make(path)
+            self.shared[name] = path
+        return self.shared[name]
+
+    def filled_store(self, count: int, size: int = filled.SIZE) -> Path:
+        """Give a store with so many blobs of so many bytes."""
+        return self.made_once(f"store-{count}-{size}", lambda path: filled.fill(path, count, size))
+
+    def twin_store(self, count: int, size: int = filled.SIZE) -> Path:
+        """Give a second store that holds the same."""
+        return self.made_once(f"twin-{count}-{size}", lambda path: filled.copy(self.filled_store(count, size), path))
 
     def check_disk(self) -> None:
         """Refuse to measure durable writes where nothing is durable."""

@@ -12,6 +12,7 @@ from benchmarks import traffic, wrk
 from benchmarks.asking import check_same
 from benchmarks.bench import Bench, in_turn
 from benchmarks.figures import Measured, Spread
+from benchmarks.machine import LOAD_CORE, Cores
 from benchmarks.running import Running
 from benchmarks.servers import Served
 
@@ -88,6 +89,7 @@ class Writing:
     port: int
     read_from: int
     through_api: bool = False
+    cores: Cores = LOAD_CORE
     runs: int = 0
 
     def rate(self, seconds: float) -> float:
@@ -104,7 +106,7 @@ class Writing:
             most=most,
             through_api=self.through_api,
         )
-        done = traffic.load(order)
+        done = traffic.load(order, self.cores)
         for number in {0, done.uploads // 2, done.uploads - 1}:
             self._check(order, number)
         return done

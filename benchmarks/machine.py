@@ -20,18 +20,24 @@ ROOT = Path(__file__).resolve().parent.parent
 MEMORY_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs"})
 _TICKS = os.sysconf("SC_CLK_TCK")
 _CORES = sorted(os.sched_getaffinity(0))
-SERVER_CORE = _CORES[0]
+Cores = frozenset[int]
+"""Those that a process may run on."""
+
+SERVER_CORE: Cores = frozenset(_CORES[:1])
 """Where the servers run: the first core that we may use."""
 
-LOAD_CORE = _CORES[1] if len(_CORES) > 1 else _CORES[0]
+LOAD_CORE: Cores = frozenset(_CORES[1:2] or _CORES)
 """Where the load runs, and whatever is not being measured."""
+
+BOTH_CORES = SERVER_CORE | LOAD_CORE
+"""Where servers and load run that share all there is."""
 
 
 @contextmanager
-def on_core(core: int) -> Iterator[None]:
-    """Have this thread, and the processes that it starts, run on one core only."""
+def on_core(cores: Cores) -> Iterator[None]:
+    """Have this thread, and the processes that it starts, run on these cores only."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.figures import Wrong
-from benchmarks.machine import ROOT, cpu_seconds, on_core
+from benchmarks.machine import ROOT, Cores, cpu_seconds, on_core
 
 PATIENCE = 60.0
 """Seconds until a process must listen: a cold machine with everything else on it."""
@@ -26,12 +26,12 @@ _LISTENING = re.compile(r"Listening for (\w+) on [^ ]*?:(\d+)$", re.MULTILINE)
 class Running:
     """A process that was started; what it writes goes into a file."""
 
-    def __init__(self, command: Sequence[str], directory: Path, name: str, core: int) -> None:
-        """Start a command on a core, in a directory."""
+    def __init__(self, command: Sequence[str], directory: Path, name: str, cores: Cores) -> None:
+        """Start a command on some cores, in a directory."""
         self.name = name
         self.was_ended = False
         self._log = directory / f"{name}.log"
-        with self._log.open("wb") as log, on_core(core):
+        with self._log.open("wb") as log, on_core(cores):
             self._process = subprocess.Popen(
                 command,
                 cwd=directory,
@@ -73,11 +73,25 @@ class Running:
             time.sleep(_POLL)
         raise Wrong(f"{self.name} does not listen for {what}: {self.output[-500:]}")
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
+    def pause(self) -> None:
+        """Have it stand still: it keeps all it has, and takes nothing from anybody."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Have it go on from where it stands."""
+        self._process.send_signal(signal.SIGCONT)
+
     def end(self) -> None:
         """Ask it to end, and see that it does."""
         self.was_ended = True
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
+            self.go_on()  # else one that stands still would never hear of it
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from benchmarks.asking import ask
 from benchmarks.bench import Bench
-from benchmarks.machine import SERVER_CORE
+from benchmarks.machine import SERVER_CORE, Cores
 from benchmarks.running import Running, free_port
 
 _SOS = "import sys; from sos.cli.main import main; sys.exit(main())"
@@ -72,13 +72,13 @@ def sos_command(*arguments: str) -> list[str]:
     return [sys.executable, "-c", _SOS, *arguments]
 
 
-def blob_server(bench: Bench, store: Path, core: int = SERVER_CORE) -> Served:
+def blob_server(bench: Bench, store: Path, cores: Cores = SERVER_CORE, options: Sequence[str] = ()) -> Served:
     """Start a blob server."""
-    process = bench.start("blob-server", sos_command("blob-server", f"--store={store}", "--port=0"), core)
+    process = bench.start("blob-server", sos_command("blob-server", f"--store={store}", "--port=0", *options), cores)
     return Served(process, process.port("blobs"))
 
 
-def api_server(bench: Bench, groups: Sequence[Sequence[Served]], core: int = SERVER_CORE) -> ServedApi:
+def api_server(bench: Bench, groups: Sequence[Sequence[Served]], cores: Cores = SERVER_CORE) -> ServedApi:
     """Start an api over groups of blob servers, without rounds of replication."""
     sections = [
         "\n".join([f"[{number}]", *(f"-: {member.url('')}" for member in group)]) for number, group in enumerate(groups)
@@ -86,7 +86,7 @@ def api_server(bench: Bench, groups: Sequence[Sequence[Served]], core: int = SER
     config = bench.directory / "sos.conf"
     config.write_text("\n".join([*sections, ""]))
     ports = ["--api-host=127.0.0.1", "--upload-port=0", "--download-port=0", "--replicate-every=0"]
-    return _api(bench.start("api-server", sos_command("api-server", f"--config={config}", *ports), core))
+    return _api(bench.start("api-server", sos_command("api-server", f"--config={config}", *ports), cores))
 
 
 def all_in_one(bench: Bench, *stores: Path) -> ServedApi:
@@ -101,9 +101,9 @@ def _api(process: Running) -> ServedApi:
     return ServedApi(process, process.port("uploads"), Served(process, process.port("downloads")))
 
 
-def nginx(bench: Bench, files: dict[str, bytes]) -> Served:
+def nginx(bench: Bench, files: dict[str, bytes], cores: Cores = SERVER_CORE) -> Served:
     """Start nginx over some files: one worker, sendfile, no log, kept connections; nothing else is tuned."""
-    return _nginx(bench, files)
+    return _nginx(bench, files, cores=cores)
 
 
 def nginx_proxy(bench: Bench, blobs: Served) -> Served:
@@ -111,14 +111,16 @@ def nginx_proxy(bench: Bench, blobs: Served) -> Served:
     return _nginx(bench, {}, _UPSTREAM.format(port=blobs.port), _PROXY)
 
 
-def _nginx(bench: Bench, files: dict[str, bytes], upstream: str = "", location: str = "") -> Served:
+def _nginx(
+    bench: Bench, files: dict[str, bytes], upstream: str = "", location: str = "", cores: Cores = SERVER_CORE
+) -> Served:
     home, port = bench.directory / f"nginx-{len(files)}-{bool(upstream)}", free_port()
     write_files(home / "files", files)
     user = "user root;" if os.geteuid() == 0 else ""  # else the worker could not read a temporary directory of root's
     config = home / "nginx.conf"
     config.write_text(_NGINX.format(port=port, user=user, upstream=upstream, location=location))
     command = ["nginx", "-p", str(home), "-e", "stderr", "-c", str(config)]
-    process = bench.start("nginx", command)
+    process = bench.start("nginx", command, cores)
     process.when_it_takes_connections(port)
     return Served(process, port)
 

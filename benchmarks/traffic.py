@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from attrs import asdict, define, frozen
 
 from benchmarks.figures import Wrong
-from benchmarks.machine import LOAD_CORE, ROOT, on_core
+from benchmarks.machine import LOAD_CORE, ROOT, Cores, on_core
 
 SIZE = 4096
 _PATIENCE = 60.0
@@ -146,10 +146,10 @@ def _numbers(order: Order) -> Iterator[int]:
         yield number
 
 
-def load(order: Order) -> Done:
-    """Run a load in a process of its own, on the core that is not the servers'."""
+def load(order: Order, cores: Cores = LOAD_CORE) -> Done:
+    """Run a load in a process of its own, on the core that is not the servers' unless told otherwise."""
     command = [sys.executable, "-m", "benchmarks.traffic", json.dumps(asdict(order))]
-    with on_core(LOAD_CORE):
+    with on_core(cores):
         finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if finished.returncode:
         raise Wrong(f"The load failed: {finished.stderr.strip().splitlines()[-1]}")

@@ -10,38 +10,43 @@ from pathlib import Path
 
 from benchmarks.asking import ask, check_same
 from benchmarks.bench import Bench, in_turn
-from benchmarks.figures import Measured, Wrong
+from benchmarks.figures import Measured, Wrong, shown
 from benchmarks.filled import name_of, payload_of
-from benchmarks.machine import memory_mib
+from benchmarks.machine import forget_peak, memory_mib
 from benchmarks.servers import Served, blob_server, is_alive
+
+SMALL = 64
+"""Bytes of a blob where there are a million: what these rows measure reads no bytes, and the disk need not take 5 GiB."""
 
 
 def start_up(bench: Bench) -> Measured:
     """Start a blob server with many blobs, until it answers; milliseconds, beside one with an empty store."""
-    full, empty = bench.filled_store(bench.plan.many_blobs), bench.directory / "empty"
+    full, empty = bench.filled_store(bench.plan.most_blobs, SMALL), bench.directory / "empty"
     _end(blob_server(bench, empty))  # its first start makes the store
-    return Measured(*in_turn(bench.plan.long_pairs, lambda: _start(bench, full, True), lambda: _start(bench, empty, False)))
+    return Measured(*in_turn(bench.plan.long_pairs, lambda: start_ms(bench, full, SMALL), lambda: start_ms(bench, empty)))
 
 
-def _start(bench: Bench, store: Path, is_full: bool) -> float:
+def start_ms(bench: Bench, store: Path, size: int = 0) -> float:
+    """Start a blob server and end it; the milliseconds until it answered. `size` is that of the blobs that it has."""
     started = time.perf_counter()
     served = blob_server(bench, store)
     if not is_alive(served):
         raise Wrong("A blob server says where it listens, and is not alive.")
     seconds = time.perf_counter() - started
-    if is_full:
-        check_same(served.port, f"/blob/{name_of(1)}", payload_of(1))
+    if size:
+        check_same(served.port, f"/blob/{name_of(1, size)}", payload_of(1, size))
     _end(served)
     return seconds * 1000
 
 
 def memory(bench: Bench) -> Measured:
     """Give the resident memory of a blob server that has just started on many blobs, in MiB, beside an empty one."""
-    full, empty = bench.filled_store(bench.plan.many_blobs), bench.directory / "empty"
-    return Measured(*in_turn(1, lambda: _memory(bench, full), lambda: _memory(bench, empty)))
+    full, empty = bench.filled_store(bench.plan.most_blobs, SMALL), bench.directory / "empty"
+    return Measured(*in_turn(1, lambda: resident_mib(bench, full), lambda: resident_mib(bench, empty)))
 
 
-def _memory(bench: Bench, store: Path) -> float:
+def resident_mib(bench: Bench, store: Path) -> float:
+    """Start a blob server and end it; the memory that it had when it answered."""
     served = blob_server(bench, store)
     is_alive(served)
     mib = memory_mib(served.process.pid)
@@ -51,17 +56,31 @@ def _memory(bench: Bench, store: Path) -> float:
 
 def names(bench: Bench) -> Measured:
     """List the names of many blobs; names a second, beside SQLite that lists them from a table of nothing else."""
-    count = bench.plan.many_blobs
-    served = blob_server(bench, bench.filled_store(count))
-    expected = sorted(name_of(number) for number in range(count))
+    count = bench.plan.most_blobs
+    served = blob_server(bench, bench.filled_store(count, SMALL))
+    expected = sorted(name_of(number, SMALL) for number in range(count))
     table = _table(bench.directory / "names.db", expected)
     return Measured(
         *in_turn(
-            bench.plan.pairs,
+            bench.plan.long_pairs,
             lambda: _timed(lambda: _listed(served), expected),
             lambda: _timed(lambda: _read(table), expected),
         )
     )
+
+
+def names_growth(bench: Bench) -> Measured:
+    """List the names of many blobs; how much the blob server grows meanwhile, in MiB."""
+    count = bench.plan.most_blobs
+    served = blob_server(bench, bench.filled_store(count, SMALL))
+    is_alive(served)
+    pid = served.process.pid
+    forget_peak(pid)
+    before = memory_mib(pid)
+    listed = _listed(served)
+    if listed.count(b",") != count - 1:
+        raise Wrong("The list of names is not that of the blobs.")
+    return Measured((memory_mib(pid, "VmHWM") - before,), notes=(f"a list of {shown(len(listed) / 2**20)} MiB",))
 
 
 def _timed(list_names: Callable[[], bytes], expected: Sequence[str]) -> float:

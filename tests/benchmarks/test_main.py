@@ -5,24 +5,31 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.__main__ import is_set, main, picked
-from benchmarks.catalogue import ROWS
+from benchmarks.catalogue import GROWTH, ROWS
 from benchmarks.tools import PACKAGES, missing, sentence
 
 
 def test_names_of_rows_are_unique() -> None:
     """A name stands for a row in all results, for ever."""
-    assert len({row.name for row in ROWS}) == len(ROWS)
+    rows = (*ROWS, *GROWTH)
+    assert len({row.name for row in rows}) == len(rows)
 
 
 def test_every_program_that_a_row_needs_can_be_installed() -> None:
     """Its package is known."""
-    assert {program for row in ROWS for program in row.needs} <= set(PACKAGES)
+    assert {program for row in (*ROWS, *GROWTH) for program in row.needs} <= set(PACKAGES)
 
 
 def test_a_pattern_picks_rows() -> None:
     """Anywhere in the name; nothing picks all."""
     assert [row.name for row in picked("^get$|idle")] == ["get", "replicate-idle"]
     assert list(picked("")) == list(ROWS)
+
+
+def test_rows_of_growth_are_measured_where_they_are_asked_for() -> None:
+    """They take longer than all others together, so that nobody should get them by accident."""
+    assert picked("growth-round-1000$") == [row for row in GROWTH if row.name == "growth-round-1000"]
+    assert not {row.name for row in picked("round")} & {row.name for row in GROWTH}
 
 
 @pytest.mark.parametrize(("pattern", "said"), [("nosuchrow", "there are: get,"), ("(", "regular expression")])

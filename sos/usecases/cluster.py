@@ -170,6 +170,16 @@ class Cluster:
         if not self._is_greeted:
             await self.greeted()
 
+    async def has_caught_up(self) -> bool:
+        """Ask those that are behind whether they still are, and say whether one is not.
+
+        A round that somebody else runs writes its number into one member after the other: who was heard in between takes the
+        slower ones for behind.
+        """
+        late = self._late
+        await concurrently(self._greet_one(server) for server in late)
+        return not set(late) <= set(self._rounds.behind)
+
     def _look_for_old_news(self) -> None:
         remote = [server for server, store in self._stores.items() if IProbed.providedBy(store)]
         well = [server for server in remote if not self._health.is_resting(server)]
@@ -268,8 +278,12 @@ class Cluster:
 
         All at once: one that hangs must not keep the others.
         """
-        late = [server for server in self._rounds.behind if not self._health.is_resting(server)]
-        await concurrently(self._probe(server) for server in [*self._health.due(self._now()), *late])
+        await concurrently(self._probe(server) for server in [*self._health.due(self._now()), *self._late])
+
+    @property
+    def _late(self) -> list[Server]:
+        """Those that were behind when they were last heard, and are well."""
+        return [server for server in self._rounds.behind if not self._health.is_resting(server)]
 
     async def _probe(self, server: Server) -> None:
         probed = IProbed(self._stores.get(server), None)

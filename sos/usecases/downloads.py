@@ -187,7 +187,18 @@ class Downloads:
     async def _first(
         self, object_id: BlobID, ask: Ask[T], version_of: Callable[[T], int], discard: Callable[[T], None]
     ) -> T:
+        """Ask those who may be read from; once more where nobody knows, and one who may not has caught up meanwhile."""
         await self._cluster.heard_lately()
+        try:
+            return await self._asked(object_id, ask, version_of, discard)
+        except Unavailable:
+            if not await self._cluster.has_caught_up():
+                raise
+        return await self._asked(object_id, ask, version_of, discard)
+
+    async def _asked(
+        self, object_id: BlobID, ask: Ask[T], version_of: Callable[[T], int], discard: Callable[[T], None]
+    ) -> T:
         servers = self._cluster.readers_for(object_id)
         grace = 0.0 if any(map(self._cluster.is_resting, servers)) else GRACE
         tombstones = [0]

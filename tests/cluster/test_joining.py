@@ -50,6 +50,23 @@ def test_rounds_that_another_api_runs_change_nothing(town: Town) -> None:
     assert fetched(town, b"unknown", other) == 404
 
 
+def test_whoever_hears_half_of_a_round_says_what_is_true_at_once(town: Town) -> None:
+    """Its number is written into one member after the other; those that have it by now are asked again, before a 503."""
+    group = town.api.cluster.topology.groups[0].name
+    replicated(town)
+    town.stored(PAYLOADS[0])
+    town.pass_time(40)
+    stores = [member.store for member in town.members.values()]
+    number = stores[0].round + 1
+    success_of(stores[0].note_round(number, group))
+    assert town.fetched(PAYLOADS[0]) == 200  # which asks all members for their rounds
+    assert len(town.api.cluster.readers_for("abc")) == 1  # type: ignore[arg-type]
+    assert town.fetched(b"unknown") == 503
+    for store in stores[1:]:
+        success_of(store.note_round(number, group))
+    assert town.fetched(b"unknown") == 404
+
+
 @pytest.mark.parametrize("is_told", [True, False])
 def test_a_member_that_lost_its_disk_denies_nothing_until_it_is_filled(town: Town, is_told: bool) -> None:
     """One of the two that held an object is away, the other is empty now, and the third never had it: 503, not 404.

@@ -19,8 +19,8 @@ from sos.decisions.manifest import MOST_BYTES, Manifest, manifest_of
 from sos.decisions.topology import Server
 from sos.http.bodies import PIECE, BytesBody
 from sos.http.verified_body import VerifiedBody
-from sos.usecases.budget import Budget, NoRoom, Reservation, Share
 from sos.usecases.cluster import Cluster
+from sos.usecases.lender import Lender, NoRoom, Reservation, Share
 from sos.usecases.manifests import Manifests
 from sos.usecases.parts_body import PartsBody, cut
 from sos.usecases.suspects import Suspects
@@ -54,13 +54,13 @@ class ChunkedObjects:
     _log = Logger()
 
     def __init__(
-        self, cluster: Cluster, clock: IReactorTime, in_thread: InThread, budget: Budget, suspects: Suspects
+        self, cluster: Cluster, clock: IReactorTime, in_thread: InThread, lender: Lender, suspects: Suspects
     ) -> None:
-        """Ask the members of a cluster; what is held for clients is in memory of `budget`, and hashed by `in_thread`."""
+        """Ask the members of a cluster; what is held for clients is in memory that `lender` gives, and hashed by `in_thread`."""
         self.manifests = Manifests()
         self._cluster = cluster
         self._whole = WholeBlobs(cluster, clock, in_thread, suspects)
-        self._budget = budget
+        self._lender = lender
 
     # A manifest
 
@@ -152,7 +152,7 @@ class ChunkedObjects:
         def fetch(part: Part) -> Awaitable[Pieces]:
             return self._whole.fetch(part, place)
 
-        return PartsBody(parts, length, fetch, self._budget)
+        return PartsBody(parts, length, fetch, self._lender)
 
 
 def _claimed(room: Reservation, opened: OpenBlob, size: int) -> Share:

@@ -23,11 +23,11 @@ from sos.decisions.topology import Group, Server
 from sos.http.begun_body import begun
 from sos.http.bodies import PushedBody
 from sos.http.verified_body import VerifiedBody
-from sos.usecases.budget import Budget, NoRoom, Reservation
 from sos.usecases.chunked_objects import ChunkedObject, ChunkedObjects
 from sos.usecases.cluster import Cluster
 from sos.usecases.continuation import Continuation
 from sos.usecases.first_answer import GRACE, FirstAnswer, NoAnswer
+from sos.usecases.lender import Lender, NoRoom, Reservation
 from sos.usecases.suspects import Looked, Suspects, tell_nobody
 from sos.words.blob import BlobID, Entry, Kind, Span
 from sos.words.errors import BlobDamaged, BlobNotFound, RangeNotSatisfiable, SOSError, Unavailable
@@ -78,8 +78,8 @@ class Downloads:
         self._clock = clock
         self._missed = missed
         self._suspects = Suspects(cluster, missed)
-        self._budget = Budget(most_memory, clock)
-        self._chunked = ChunkedObjects(cluster, clock, in_thread, self._budget, self._suspects)
+        self._lender = Lender(most_memory, clock)
+        self._chunked = ChunkedObjects(cluster, clock, in_thread, self._lender, self._suspects)
 
     async def open(self, object_id: BlobID, span: Span | None = None) -> OpenBlob:
         """Open an object, or a span of it; the caller pours or stops the body.
@@ -91,7 +91,7 @@ class Downloads:
         Raises `BlobNotFound` when no acknowledged copy can hide from the answers, `Unavailable` otherwise, and
         `RangeNotSatisfiable`.
         """
-        room = Reservation(self._budget)
+        room = Reservation(self._lender)
 
         def ask(server: Server, moved: Moved) -> Awaitable[OpenBlob | ChunkedObject]:
             return self._open_at(server, object_id, span, moved, room)
@@ -101,7 +101,7 @@ class Downloads:
 
     async def stat(self, object_id: BlobID) -> Entry:
         """Give the entry of an object, with the size of all its bytes. Raises what `open` raises."""
-        room = Reservation(self._budget)
+        room = Reservation(self._lender)
 
         async def ask(server: Server, moved: Moved) -> Entry:
             entry = _of_object(await self._cluster.store_of(server).stat(object_id))

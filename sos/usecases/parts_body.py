@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
-from sos.usecases.budget import Budget, Share
+from sos.usecases.lender import Lender, Share
 from sos.usecases.whole_blobs import Part, Pieces
 from sos.words.errors import SOSError
 
@@ -35,12 +35,12 @@ Fetch = Callable[[Part], Awaitable[Pieces]]
 class PartsBody:
     """Pours the spans of parts, one after the other."""
 
-    def __init__(self, parts: Iterator[Part], length: int, fetch: Fetch, budget: Budget) -> None:
-        """Pour `length` bytes in all, fetched by `fetch` into memory of `budget`."""
+    def __init__(self, parts: Iterator[Part], length: int, fetch: Fetch, lender: Lender) -> None:
+        """Pour `length` bytes in all, fetched by `fetch` into memory that `lender` gives."""
         self.length = length
         self._parts = parts
         self._fetch = fetch
-        self._budget = budget
+        self._lender = lender
         self._part = next(parts, None)
         self._following = deque(islice(parts, AHEAD))
         self._poured = 0  # bytes of the part
@@ -154,14 +154,14 @@ class PartsBody:
             else:
                 self._keep(ahead)
                 return
-        held = self._fetched(part, self._poured, await self._budget.take(part.size))
+        held = self._fetched(part, self._poured, await self._lender.take(part.size))
         await held.arrival()
         self._keep(held)
 
     def _read_ahead(self) -> None:
         """Fetch the next parts while this one is poured, as long as nobody has to wait for the memory."""
         for part in islice(self._following, len(self._ahead), None):
-            share = self._budget.if_free(part.size)
+            share = self._lender.if_free(part.size)
             if share is None:
                 return
             self._ahead.append(self._fetched(part, 0, share))

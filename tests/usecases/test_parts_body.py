@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from sos.usecases.budget import PATIENCE, Budget
+from sos.usecases.lender import PATIENCE, Lender
 from sos.usecases.parts_body import PartsBody, cut
 from sos.usecases.whole_blobs import Part, Pieces
 from sos.words.blob import BlobID, Kind, Span
@@ -59,8 +59,8 @@ class Source:
 class Reader:
     """A body of so many parts, and its consumer."""
 
-    def __init__(self, budget: Budget, source: Source, parts: int = 3, pause_after: int | None = None) -> None:
-        self.body = PartsBody(map(part_of, range(parts)), parts * PART, source.fetch, budget)
+    def __init__(self, lender: Lender, source: Source, parts: int = 3, pause_after: int | None = None) -> None:
+        self.body = PartsBody(map(part_of, range(parts)), parts * PART, source.fetch, lender)
         self.consumer = ScriptedConsumer(pause_after)
         self.expected = b"".join(map(bytes_of, range(parts)))
 
@@ -84,17 +84,17 @@ def test_pieces_are_cut_to_the_byte(sizes: list[int], data: st.DataObject) -> No
 
 def test_all_parts_are_poured_in_their_order_and_nothing_is_kept() -> None:
     """Memory is given back at the end."""
-    budget = Budget(100, Clock())
-    reader = Reader(budget, Source())
+    lender = Lender(100, Clock())
+    reader = Reader(lender, Source())
     success_of(reader.body.begin())
     success_of(reader.start())
     assert reader.consumer.payload == reader.expected
-    assert budget.used == 0
+    assert lender.used == 0
 
 
 def test_a_body_of_nothing_is_over_at_once() -> None:
     """A span of no bytes touches no part."""
-    reader = Reader(Budget(100, Clock()), Source(), parts=0)
+    reader = Reader(Lender(100, Clock()), Source(), parts=0)
     success_of(reader.body.begin())
     success_of(reader.start())
 
@@ -102,7 +102,7 @@ def test_a_body_of_nothing_is_over_at_once() -> None:
 def test_two_parts_are_fetched_ahead_while_the_consumer_drains() -> None:
     """Two, not all."""
     source = Source()
-    reader = Reader(Budget(1000, Clock()), source, parts=5, pause_after=4)
+    reader = Reader(Lender(1000, Clock()), source, parts=5, pause_after=4)
     success_of(reader.body.begin())
     assert source.asked == ["part0"]
     pouring = reader.start()
@@ -117,19 +117,19 @@ def test_two_parts_are_fetched_ahead_while_the_consumer_drains() -> None:
 def test_nothing_is_fetched_ahead_where_memory_is_short() -> None:
     """The part that is poured comes first."""
     source = Source()
-    budget = Budget(PART + 1, Clock())
-    reader = Reader(budget, source, pause_after=4)
+    lender = Lender(PART + 1, Clock())
+    reader = Reader(lender, source, pause_after=4)
     success_of(reader.body.begin())
     reader.start()
     assert source.asked == ["part0"]
     reader.consumer.go_on()
     assert source.asked == ["part0", "part1", "part2"]
-    assert reader.consumer.payload == reader.expected and budget.used == 0
+    assert reader.consumer.payload == reader.expected and lender.used == 0
 
 
 def test_a_consumer_that_pauses_gets_nothing_and_loses_nothing() -> None:
     """Paused from the first byte on, and after each piece."""
-    reader = Reader(Budget(100, Clock()), Source())
+    reader = Reader(Lender(100, Clock()), Source())
     success_of(reader.body.begin())
     reader.body.pauseProducing()
     pouring = reader.start()
@@ -145,20 +145,20 @@ def test_a_consumer_that_pauses_gets_nothing_and_loses_nothing() -> None:
 def test_a_slow_consumer_gives_its_memory_to_others_and_goes_on_where_it_was() -> None:
     """Neither is refused, and neither sees that there are others (torture F6)."""
     clock = Clock()
-    budget = Budget(2 * PART, clock)
+    lender = Lender(2 * PART, clock)
     source = Source()
-    slow, other = Reader(budget, source, pause_after=4), Reader(budget, source, parts=1)
+    slow, other = Reader(lender, source, pause_after=4), Reader(lender, source, parts=1)
     success_of(slow.body.begin())
     pouring = slow.start()
-    assert budget.used == 2 * PART
+    assert lender.used == 2 * PART
     beginning = Deferred.fromCoroutine(other.body.begin())
     assert not beginning.called
     clock.advance(PATIENCE)
     success_of(beginning)
-    assert budget.used == 2 * PART, "what was fetched ahead was given up, and no more than that"
-    third = Reader(budget, source, parts=1)
+    assert lender.used == 2 * PART, "what was fetched ahead was given up, and no more than that"
+    third = Reader(lender, source, parts=1)
     success_of(third.body.begin())
-    assert budget.used == 2 * PART, "now all of it"
+    assert lender.used == 2 * PART, "now all of it"
     slow.consumer.go_on()
     assert not pouring.called, "it waits for its turn"
     for reader in (other, third):
@@ -166,15 +166,15 @@ def test_a_slow_consumer_gives_its_memory_to_others_and_goes_on_where_it_was() -
         assert reader.consumer.payload == reader.expected
     success_of(pouring)
     assert slow.consumer.payload == slow.expected
-    assert budget.used == 0
+    assert lender.used == 0
     assert not clock.getDelayedCalls()
 
 
 def test_fifty_slow_readers_share_what_two_can_hold() -> None:
     """Each gets all of its bytes, piece by piece, and the memory never goes beyond its limit."""
     clock = Clock()
-    budget = Budget(2 * PART, clock)
-    readers = [Reader(budget, Source(), pause_after=1) for _ in range(50)]
+    lender = Lender(2 * PART, clock)
+    readers = [Reader(lender, Source(), pause_after=1) for _ in range(50)]
     pouring: list[Deferred[None]] = []
 
     async def read(reader: Reader) -> None:
@@ -185,7 +185,7 @@ def test_fifty_slow_readers_share_what_two_can_hold() -> None:
         pouring.append(Deferred.fromCoroutine(read(reader)))
     for _ in range(1000):
         clock.advance(PATIENCE)
-        assert budget.used <= 2 * PART
+        assert lender.used <= 2 * PART
         for reader in readers:
             if reader.consumer.producer is not None:
                 reader.consumer.go_on(pause_after=len(reader.consumer.payload) + 1)
@@ -194,7 +194,7 @@ def test_fifty_slow_readers_share_what_two_can_hold() -> None:
     for reader, one in zip(readers, pouring, strict=True):
         success_of(one)
         assert reader.consumer.payload == reader.expected
-    assert budget.used == 0
+    assert lender.used == 0
     assert not clock.getDelayedCalls()
 
 
@@ -209,8 +209,8 @@ def test_a_body_that_is_stopped_lets_go_of_everything(stop_after: int, is_within
             if is_within_write and len(self.payload) >= stop_after:
                 reader.body.stopProducing()
 
-    budget = Budget(100, Clock())
-    reader = Reader(budget, Source())
+    lender = Lender(100, Clock())
+    reader = Reader(lender, Source())
     reader.consumer = Leaving(max(1, stop_after))
     success_of(reader.body.begin())
     if not stop_after and not is_within_write:
@@ -218,7 +218,7 @@ def test_a_body_that_is_stopped_lets_go_of_everything(stop_after: int, is_within
     pouring = reader.start()
     reader.body.stopProducing()
     reader.body.stopProducing()
-    assert budget.used == 0
+    assert lender.used == 0
     assert not pouring.called
     reader.body.resumeProducing()
     assert len(reader.consumer.payload) < max(1, stop_after) + 3
@@ -228,8 +228,8 @@ def test_a_body_that_is_stopped_lets_go_of_everything(stop_after: int, is_within
 @pytest.mark.parametrize("given_before", [0, 1, 2, 3])
 def test_whoever_waits_for_a_part_can_be_cancelled(given_before: int) -> None:
     """A client that leaves while the part is on its way, the first or one that is fetched ahead."""
-    source, budget = Source(is_slow=True), Budget(100, Clock())
-    reader = Reader(budget, source)
+    source, lender = Source(is_slow=True), Lender(100, Clock())
+    reader = Reader(lender, source)
 
     async def read() -> None:
         await reader.body.begin()
@@ -243,13 +243,13 @@ def test_whoever_waits_for_a_part_can_be_cancelled(given_before: int) -> None:
         reading.addErrback(lambda failure: None)
         assert not source.coming or all(coming.called for coming in source.coming)
     assert reading.called
-    assert budget.used == 0
+    assert lender.used == 0
 
 
 def test_whoever_waits_for_memory_can_be_cancelled() -> None:
     """Then the next in the row has it."""
-    budget = Budget(PART, Clock())
-    first, second, third = (Reader(budget, Source(), parts=1) for _ in range(3))
+    lender = Lender(PART, Clock())
+    first, second, third = (Reader(lender, Source(), parts=1) for _ in range(3))
     success_of(first.body.begin())
     waiting = Deferred.fromCoroutine(second.body.begin())
     behind = Deferred.fromCoroutine(third.body.begin())
@@ -258,7 +258,7 @@ def test_whoever_waits_for_memory_can_be_cancelled() -> None:
     first.body.stopProducing()
     success_of(behind)
     third.body.stopProducing()
-    assert budget.used == 0
+    assert lender.used == 0
 
 
 def test_a_part_that_nobody_has_fails_the_body() -> None:
@@ -276,8 +276,8 @@ def test_a_part_that_nobody_has_fails_the_body() -> None:
             return pieces
 
     for failures, is_whole in ((1, True), (2, False)):
-        budget = Budget(100, Clock())
-        reader = Reader(budget, Failing(failures))
+        lender = Lender(100, Clock())
+        reader = Reader(lender, Failing(failures))
         success_of(reader.body.begin())
         pouring = reader.start()
         if is_whole:
@@ -285,4 +285,4 @@ def test_a_part_that_nobody_has_fails_the_body() -> None:
         else:
             assert isinstance(failure_of(pouring), Unavailable)
         assert reader.consumer.payload == (reader.expected if is_whole else bytes_of(0))
-        assert budget.used == 0
+        assert lender.used == 0

@@ -15,8 +15,8 @@ from sos.decisions.manifest import manifest_json
 from sos.decisions.tally import usual_min_copies
 from sos.http.bodies import BytesBody
 from sos.http.front import Front
-from sos.usecases.budget import PATIENCE
 from sos.usecases.downloads import Downloads
+from sos.usecases.lender import PATIENCE
 from sos.web.download import download_root
 from sos.words.blob import BlobID, Entry, Kind, Metadata, Span, Version
 from sos.words.errors import ServerUnavailable

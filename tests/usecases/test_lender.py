@@ -1,4 +1,4 @@
-"""The budget of memory: counted to the byte, given out in turn, and asked back from those who rest."""
+"""The lender of memory: counted to the byte, given out in turn, and asked back from those who rest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from sos.usecases.budget import PATIENCE, Budget, NoRoom, Reservation, Share
+from sos.usecases.lender import PATIENCE, Lender, NoRoom, Reservation, Share
 from tests.support import failure_of, success_of
 
 LIMIT = 10
@@ -23,9 +23,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def budget(clock: Clock) -> Budget:
-    """Make a budget of ten bytes."""
-    return Budget(LIMIT, clock)
+def lender(clock: Clock) -> Lender:
+    """Make a lender of ten bytes."""
+    return Lender(LIMIT, clock)
 
 
 def given_to(waiting: Deferred[Share]) -> bool:
@@ -33,32 +33,32 @@ def given_to(waiting: Deferred[Share]) -> bool:
     return waiting.called
 
 
-def test_nobody_waits_while_there_is_enough(budget: Budget) -> None:
+def test_nobody_waits_while_there_is_enough(lender: Lender) -> None:
     """And what is given back can be had again."""
-    shares = [success_of(budget.take(5)), success_of(budget.take(5))]
-    assert budget.used == LIMIT
-    assert budget.if_free(1) is None
+    shares = [success_of(lender.take(5)), success_of(lender.take(5))]
+    assert lender.used == LIMIT
+    assert lender.if_free(1) is None
     for share in shares:
         share.give_back()
         share.give_back()
-    assert budget.used == 0
-    assert budget.if_free(LIMIT) is not None
+    assert lender.used == 0
+    assert lender.if_free(LIMIT) is not None
 
 
-def test_who_waits_longest_is_next_whatever_the_others_want(budget: Budget) -> None:
+def test_who_waits_longest_is_next_whatever_the_others_want(lender: Lender) -> None:
     """A large wish must not starve behind small ones."""
-    first = success_of(budget.take(8))
-    large, small = budget.take(9), budget.take(1)
+    first = success_of(lender.take(8))
+    large, small = lender.take(9), lender.take(1)
     assert not given_to(large) and not given_to(small)
-    assert budget.if_free(1) is None, "nobody goes before those who wait"
+    assert lender.if_free(1) is None, "nobody goes before those who wait"
     first.give_back()
     assert given_to(large) and given_to(small)
 
 
-def test_more_than_there_is_can_be_had_alone(budget: Budget) -> None:
+def test_more_than_there_is_can_be_had_alone(lender: Lender) -> None:
     """A chunk may be larger than all memory: refused it would wait for ever."""
-    first = success_of(budget.take(1))
-    huge, next_one = budget.take(LIMIT + 5), budget.take(1)
+    first = success_of(lender.take(1))
+    huge, next_one = lender.take(LIMIT + 5), lender.take(1)
     assert not given_to(huge)
     first.give_back()
     assert given_to(huge) and not given_to(next_one)
@@ -66,29 +66,29 @@ def test_more_than_there_is_can_be_had_alone(budget: Budget) -> None:
     assert given_to(next_one)
 
 
-def test_a_wish_can_be_taken_back(budget: Budget) -> None:
+def test_a_wish_can_be_taken_back(lender: Lender) -> None:
     """A client has left; whoever waited behind it is served if there is enough for him."""
-    success_of(budget.take(8))
-    large, small = budget.take(9), budget.take(2)
+    success_of(lender.take(8))
+    large, small = lender.take(9), lender.take(2)
     large.cancel()
     assert isinstance(failure_of(large), CancelledError)
     assert given_to(small)
 
 
-def test_a_share_that_rests_is_asked_back_when_somebody_waits(budget: Budget, clock: Clock) -> None:
+def test_a_share_that_rests_is_asked_back_when_somebody_waits(lender: Lender, clock: Clock) -> None:
     """Not before it has rested for a while, and not while nobody needs it."""
-    share = success_of(budget.take(LIMIT))
+    share = success_of(lender.take(LIMIT))
     share.rest(share.give_back)
     clock.advance(10 * PATIENCE)
-    assert budget.used == LIMIT
-    assert given_to(budget.take(1)), "it has rested for long enough before"
+    assert lender.used == LIMIT
+    assert given_to(lender.take(1)), "it has rested for long enough before"
     assert not clock.getDelayedCalls()
 
 
-def test_a_share_that_rests_for_a_moment_is_left_alone(budget: Budget, clock: Clock) -> None:
+def test_a_share_that_rests_for_a_moment_is_left_alone(lender: Lender, clock: Clock) -> None:
     """A client that reads at full speed pauses all the time."""
-    share = success_of(budget.take(LIMIT))
-    waiting = budget.take(1)
+    share = success_of(lender.take(LIMIT))
+    waiting = lender.take(1)
     for _ in range(5):
         share.rest(share.give_back)
         clock.advance(PATIENCE * 0.9)
@@ -100,9 +100,9 @@ def test_a_share_that_rests_for_a_moment_is_left_alone(budget: Budget, clock: Cl
     assert not clock.getDelayedCalls()
 
 
-def test_no_more_is_asked_back_than_is_needed(budget: Budget, clock: Clock) -> None:
+def test_no_more_is_asked_back_than_is_needed(lender: Lender, clock: Clock) -> None:
     """What rests longest goes first."""
-    shares = [success_of(budget.take(5)), success_of(budget.take(5))]
+    shares = [success_of(lender.take(5)), success_of(lender.take(5))]
     gone: list[int] = []
 
     def give_up(number: int) -> None:
@@ -112,42 +112,42 @@ def test_no_more_is_asked_back_than_is_needed(budget: Budget, clock: Clock) -> N
     shares[1].rest(lambda: give_up(1))
     shares[0].rest(lambda: give_up(0))
     clock.advance(PATIENCE)
-    assert given_to(budget.take(3))
+    assert given_to(lender.take(3))
     assert gone == [1]
 
 
-def test_a_thousand_who_give_back_at_once_are_no_matter(budget: Budget, clock: Clock) -> None:
+def test_a_thousand_who_give_back_at_once_are_no_matter(lender: Lender, clock: Clock) -> None:
     """Each is served by the one before, and nobody runs out of stack."""
-    share = success_of(budget.take(LIMIT))
-    waiting = [budget.take(LIMIT).addCallback(Share.give_back) for _ in range(3000)]
+    share = success_of(lender.take(LIMIT))
+    waiting = [lender.take(LIMIT).addCallback(Share.give_back) for _ in range(3000)]
     share.rest(share.give_back)
     clock.advance(PATIENCE)
-    assert all(one.called for one in waiting) and budget.used == 0
+    assert all(one.called for one in waiting) and lender.used == 0
 
 
-def test_a_reservation_gives_what_was_waited_for(budget: Budget) -> None:
+def test_a_reservation_gives_what_was_waited_for(lender: Lender) -> None:
     """Where nothing is free, one has to let go and wait; what is not used goes back."""
-    share = success_of(budget.take(LIMIT))
-    room = Reservation(budget)
+    share = success_of(lender.take(LIMIT))
+    room = Reservation(lender)
     with pytest.raises(NoRoom):
         room.claim(3)
     room.claim(0).give_back()
     waiting = Deferred.fromCoroutine(room.wait(3))
     assert not waiting.called
-    Reservation(budget).claim(0)
+    Reservation(lender).claim(0)
     share.give_back()
     success_of(waiting)
-    assert budget.used == 3
+    assert lender.used == 3
     claimed = room.claim(2)
     room.end()
     claimed.give_back()
-    assert budget.used == 0
+    assert lender.used == 0
     room.claim(4).give_back()
     success_of(room.wait(5))
     room.claim(6).give_back()  # it has come to be larger: the smaller share is of no use
     success_of(room.wait(5))
     room.end()
-    assert budget.used == 0
+    assert lender.used == 0
 
 
 class Crowd:
@@ -155,7 +155,7 @@ class Crowd:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.budget = Budget(LIMIT, self.clock)
+        self.lender = Lender(LIMIT, self.clock)
         self.held: list[Share] = []
         self.waiting: list[Deferred[Share]] = []
         self.served: list[int] = []
@@ -168,13 +168,13 @@ class Crowd:
             self.served.append(number)
             self.held.append(share)
 
-        wish = self.budget.take(size)
+        wish = self.lender.take(size)
         self.waiting.append(wish)
         wish.addCallbacks(receive, lambda failure: failure.trap(CancelledError))
 
     def take_if_free(self, size: int) -> None:
         """Want so many bytes now or not at all."""
-        share = self.budget.if_free(size)
+        share = self.lender.if_free(size)
         if share is not None:
             self.held.append(share)
 
@@ -210,8 +210,8 @@ class Crowd:
 
     def check(self) -> None:
         """The sum is right, the limit holds but for a single larger share, and nobody was served before his turn."""
-        assert self.budget.used == sum(share.size for share in self.held)
-        assert self.budget.used <= LIMIT or len(self.held) == 1
+        assert self.lender.used == sum(share.size for share in self.held)
+        assert self.lender.used <= LIMIT or len(self.held) == 1
         assert self.served == sorted(self.served)
 
 
@@ -228,6 +228,6 @@ def test_whatever_happens_the_sum_is_right_and_nobody_is_forgotten(steps: list[t
     while crowd.held:
         crowd.give_back(0)
         crowd.check()
-    assert crowd.budget.used == 0
+    assert crowd.lender.used == 0
     assert all(wish.called for wish in crowd.waiting)
     assert not crowd.clock.getDelayedCalls()

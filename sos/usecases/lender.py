@@ -1,7 +1,7 @@
-"""A budget of memory: bytes that are held for clients are counted, and past the limit whoever needs some waits its turn.
+"""A lender of memory: bytes that are held for clients are counted, and past the limit whoever needs some waits its turn.
 
 Nobody is refused. Whoever waits holds nothing meanwhile, so that two can never wait for each other; who waits longest is
-next, even where a smaller wish could be granted before. What would merely be good to have is taken with `Budget.if_free`.
+next, even where a smaller wish could be granted before. What would merely be good to have is taken with `Lender.if_free`.
 
 A client that does not read holds its bytes for as long as it likes, and fifty of them would hold all there are. So a
 holder that does not get rid of its bytes lets its share `rest`; when it has rested for `PATIENCE` and somebody waits, it is
@@ -22,36 +22,36 @@ PATIENCE = 1.0
 
 
 class Share:
-    """A part of the budget. Whoever has it gives it back, once its bytes are gone."""
+    """Bytes that were lent. Whoever has them gives them back, once they are used no more."""
 
-    __slots__ = ("_budget", "size")
+    __slots__ = ("_lender", "size")
 
-    def __init__(self, budget: Budget, size: int) -> None:
-        """Be `size` bytes of a budget, which has counted them."""
+    def __init__(self, lender: Lender, size: int) -> None:
+        """Be `size` bytes of what a lender has, who has counted them."""
         self.size = size
-        self._budget: Budget | None = budget
+        self._lender: Lender | None = lender
 
     def rest(self, give_up: Callable[[], None]) -> None:
         """Say that the bytes cannot be used now; `give_up` is called, once, if they are needed more elsewhere.
 
         It gives the share back before it returns.
         """
-        if self._budget is not None:
-            self._budget.rests(self, give_up)
+        if self._lender is not None:
+            self._lender.rests(self, give_up)
 
     def use(self) -> None:
         """Say that the bytes are used again."""
-        if self._budget is not None:
-            self._budget.is_used(self)
+        if self._lender is not None:
+            self._lender.is_used(self)
 
     def give_back(self) -> None:
         """Let others have it. Giving back twice is nothing."""
-        budget, self._budget = self._budget, None
-        if budget is not None:
-            budget.returned(self)
+        lender, self._lender = self._lender, None
+        if lender is not None:
+            lender.returned(self)
 
 
-class Budget:
+class Lender:
     """Counts bytes, and lets those wait who want more than there are."""
 
     def __init__(self, limit: int, clock: IReactorTime) -> None:
@@ -157,21 +157,21 @@ class NoRoom(Exception):
 class Reservation:
     """Memory for something whose size shows only when it begins to come, when there is no time to wait for memory."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, lender: Lender) -> None:
         """Begin with nothing."""
-        self._budget = budget
+        self._lender = lender
         self._share: Share | None = None
 
     def claim(self, size: int) -> Share:
         """Give so many bytes: of what was waited for, or of what is free; nobody waits for none. Raises `NoRoom`."""
         if not size:
-            return Share(self._budget, 0)
+            return Share(self._lender, 0)
         share, self._share = self._share, None
         if share is not None and share.size >= size:
             return share
         if share is not None:
             share.give_back()
-        free = self._budget.if_free(size)
+        free = self._lender.if_free(size)
         if free is None:
             raise NoRoom(size)
         return free
@@ -179,7 +179,7 @@ class Reservation:
     async def wait(self, size: int) -> None:
         """Wait until so many bytes can be claimed."""
         self.end()
-        self._share = await self._budget.take(size)
+        self._share = await self._lender.take(size)
 
     def end(self) -> None:
         """Let others have what was not claimed."""

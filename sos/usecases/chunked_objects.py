@@ -56,7 +56,7 @@ class ChunkedObjects:
     def __init__(
         self, cluster: Cluster, clock: IReactorTime, in_thread: InThread, lender: Lender, suspects: Suspects
     ) -> None:
-        """Ask the members of a cluster; what is held for clients is in memory that `lender` gives, and hashed by `in_thread`."""
+        """Ask the members of a cluster; what is held for clients is in memory of `lender`, and hashed by `in_thread`."""
         self.manifests = Manifests()
         self._cluster = cluster
         self._whole = WholeBlobs(cluster, clock, in_thread, suspects)

@@ -16,6 +16,10 @@ from sos.words.blob import Entry
 HEALED = "healed"
 """The count of damaged entries that good bytes were brought to, ever. It is not one of what is held."""
 
+SETTLED = "settled"
+"""The note of how often digests or counts were written: whoever has read them knows by it whether they are the same."""
+
+_COUNT = f"INSERT INTO meta VALUES ('{SETTLED}', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1"
 _ADD = "INSERT INTO counts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
 
 
@@ -38,6 +42,7 @@ class Books:
         self._connection = connection
         self._counts: Counter[str] = Counter()
         self._moved: defaultdict[int, list[Entry]] = defaultdict(list)
+        self._is_touched = False
         self._highest = 0
         self._committed_highest = 0
 
@@ -49,6 +54,7 @@ class Books:
         """Begin a transaction; what an earlier one that failed had noted is forgotten."""
         self._counts.clear()
         self._moved.clear()
+        self._is_touched = False
         self._highest = self._committed_highest
 
     def come(self, bucket: int, entry: Entry) -> None:
@@ -70,6 +76,10 @@ class Books:
         """Note that good bytes have taken the place of damaged ones."""
         self._counts[HEALED] += 1
 
+    def touch(self) -> None:
+        """Note that the tables may be written by others in this transaction."""
+        self._is_touched = True
+
     def see(self, version: int) -> None:
         """Note that a version is stored."""
         self._highest = max(self._highest, version)
@@ -80,6 +90,8 @@ class Books:
         self._connection.executemany(_ADD, counts)
         digests = [(bucket, self._digest_after(bucket, entries)) for bucket, entries in self._moved.items()]
         self._connection.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?)", digests)
+        if counts or digests or self._is_touched:
+            self._connection.execute(_COUNT)
         if self._highest > self._committed_highest:
             self._connection.execute("UPDATE meta SET value = ? WHERE name = 'highest'", (self._highest,))
         self._counts.clear()

@@ -246,6 +246,7 @@ class Index:
 
     def execute(self, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """Do to the tables what no write does; the books are the caller's to put right, once they are settled."""
+        self._books.touch()
         return self._connection.execute(statement, arguments).fetchall()
 
     def settle(self) -> None:

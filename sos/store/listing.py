@@ -15,6 +15,7 @@ from attrs import frozen
 from sos.decisions.buckets import BUCKETS, EMPTY, root_digest
 from sos.store import schema
 from sos.store.ages import Ages
+from sos.store.books import SETTLED
 from sos.store.rows import COLUMNS, row_of
 from sos.words.blob import BlobID, Entry, Kind, State, Version
 from sos.words.errors import BlobDamaged
@@ -32,6 +33,7 @@ _OF_KIND = {
     for kind in Kind
 }
 """The kind stands in the text, for only so can SQLite see that a partial index will do."""
+_SETTLED = f"SELECT value FROM meta WHERE name = '{SETTLED}'"
 _EXPIRED = f"SELECT id, version FROM entries WHERE {schema.EXPIRING} AND expires <= ? ORDER BY expires LIMIT ?"
 
 
@@ -72,15 +74,21 @@ class Listing:
         schema.set_up_reading(connection)
         self._connection = connection
         self._seen: int | None = None
+        self._settled: int | None = None
         self._overview: Overview
 
     def overview(self) -> Overview:
-        """Give the digests and the counts of one commit; read anew only if there was another since the last call."""
+        """Give the digests and the counts of one commit; read anew only if they were written since the last call.
+
+        Not every commit writes them: the number of a round does not, and an idle round would read 4,096 digests each time.
+        """
         with schema.one_moment(self._connection):
             (commit,) = self._connection.execute("PRAGMA data_version").fetchone()
             if commit != self._seen:
-                self._overview = self._read_overview()
-                self._seen = commit
+                settled = self._connection.execute(_SETTLED).fetchone()
+                if settled is None or settled[0] != self._settled:
+                    self._overview = self._read_overview()
+                self._seen, self._settled = commit, None if settled is None else settled[0]
         return self._overview
 
     def _read_overview(self) -> Overview:

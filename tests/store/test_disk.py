@@ -303,6 +303,25 @@ def test_a_file_that_cannot_be_measured_is_an_answer(bench: Bench, number: int, 
     success_of(store.close())
 
 
+def test_digests_are_read_anew_only_when_they_were_written(bench: Bench) -> None:
+    """An idle round notes its number, and changes nothing of what is held."""
+    reading = ("execute", "SELECT bucket, digest FROM digests")
+    store = bench.open()
+    roots = []
+    for change in (
+        lambda: received(store, SMALL),
+        lambda: success_of(store.note_round(1, "one")),
+        lambda: success_of(store.note_round(2, "one")),
+        lambda: success_of(store.remove(ENTRY.id, Version(9))),
+    ):
+        change()
+        roots.append((success_of(store.summary()).root, bench.fs.calls.count(reading)))
+    assert [count for _, count in roots] == [1, 1, 1, 2]
+    assert len({root for root, _ in roots}) == 2
+    assert success_of(store.summary()).round == 2
+    success_of(store.close())
+
+
 def test_a_read_stays_open_no_longer_than_it_takes(bench: Bench) -> None:
     """An open one would keep the WAL from being emptied, and it would grow for ever."""
     store = bench.open()

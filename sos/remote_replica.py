@@ -5,7 +5,7 @@ A server of the old contract knows neither: then every one of these verbs is `Un
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -56,11 +56,13 @@ class RemoteReplica(RemoteStore):
         _check_place(part, PARTS, "part")
         return await self._get(b"/sync/digests" if part is None else b"/sync/digests/%d" % part, sync_wire.digests_of)
 
-    async def entries(self, bucket: int, after: str = "", limit: int = 1000) -> Sequence[Entry]:
-        """Give the next entries of a bucket; see `IDigested`."""
+    async def entries(self, bucket: int, after: str = "", limit: int = 1000, buckets: int = 1) -> Sequence[Entry]:
+        """Give the next entries of a bucket, or of several; see `IDigested`."""
         _check_place(bucket, BUCKETS, "bucket")
-        entries = await self._page(b"/sync/bucket/%d" % bucket, after, limit)
-        if any(bucket_of(entry.id) != bucket for entry in entries):
+        entries = await self._page(
+            b"/sync/bucket/%d" % bucket, after, limit, {} if buckets == 1 else {"buckets": str(buckets)}
+        )
+        if any(not bucket <= bucket_of(entry.id) < bucket + buckets for entry in entries):
             raise ServerUnavailable(self.server, "it lists entries in a bucket that is not theirs")
         return entries
 
@@ -149,8 +151,8 @@ class RemoteReplica(RemoteStore):
             raise ServerUnavailable(self.server, "it answered more than a blob server would") from None
         return self._read(read, payload)
 
-    async def _page(self, path: bytes, after: str, limit: int) -> Sequence[Entry]:
-        query = urlencode({"after": after, "limit": str(limit)}).encode("ascii")
+    async def _page(self, path: bytes, after: str, limit: int, also: Mapping[str, str] = {}) -> Sequence[Entry]:
+        query = urlencode({"after": after, "limit": str(limit), **also}).encode("ascii")
         entries = await self._get(path + b"?" + query, sync_wire.entries_of)
         if len(entries) > limit or (entries and entries[0].id <= after):
             raise ServerUnavailable(self.server, "it lists other entries than it was asked for")

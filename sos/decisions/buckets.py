@@ -77,6 +77,21 @@ def unequal(one: Sequence[bytes], other: Sequence[bytes]) -> list[int]:
     return [place for place, (left, right) in enumerate(zip(one, other, strict=True)) if left != right]
 
 
+def runs_of(buckets: Iterable[int], most: int) -> dict[int, int]:
+    """Put buckets together into runs of at most so many, 1 to 64: the first of each, and how many there are from it on.
+
+    A run ends with one of the buckets that were given; what lies between them is in it.
+    """
+    longest = max(1, min(most, BUCKETS_A_PART))
+    runs: dict[int, int] = {}
+    first = -longest
+    for bucket in sorted(buckets):
+        if bucket >= first + longest:
+            first = bucket
+        runs[first] = bucket - first + 1
+    return runs
+
+
 def _number(value: int | None) -> bytes:
     return b"" if value is None else b"%d" % value
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from twisted.web.iweb import IBodyProducer
 
+from sos.decisions.buckets import BUCKETS, BUCKETS_A_PART
 from sos.decisions.merge import Decision
 from sos.words.blob import Entry
 from sos.words.errors import BadInput, BlobConflict, BlobTruncated, DigestMismatch, OtherGroup
@@ -39,6 +40,13 @@ def check_place(place: int | None, places: int, what: str) -> None:
     """Raise `BadInput` for the number of a part or of a bucket that there is not."""
     if place is not None and not 0 <= place < places:
         raise BadInput(f"There is no {what} {place}: they are numbered from 0 to {places - 1}.")
+
+
+def check_buckets(bucket: int, count: int) -> None:
+    """Raise `BadInput` for a bucket that there is not, and for more of them than one question may be about."""
+    check_place(bucket, BUCKETS, "bucket")
+    if not 1 <= count <= min(BUCKETS_A_PART, BUCKETS - bucket):
+        raise BadInput(f"There are no {count} buckets from {bucket} on, or they are more than {BUCKETS_A_PART}.")
 
 
 def check_few(named: Sequence[object], most: int) -> None:

@@ -20,9 +20,18 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
-from sos.decisions.buckets import BUCKETS, BUCKETS_A_PART, PARTS, part_digests
+from sos.decisions.buckets import BUCKETS_A_PART, PARTS, part_digests
 from sos.store import replica
-from sos.store.arrival import check_few, check_incoming, check_place, check_renewal, check_round, limit_of, refuse_losers
+from sos.store.arrival import (
+    check_buckets,
+    check_few,
+    check_incoming,
+    check_place,
+    check_renewal,
+    check_round,
+    limit_of,
+    refuse_losers,
+)
 from sos.store.books import HEALED
 from sos.store.commits import Commits, Writer
 from sos.store.examination import Examination
@@ -227,10 +236,10 @@ class DiskStore:
         buckets = self._read(self._listing.overview).buckets
         return part_digests(buckets) if part is None else buckets[part * BUCKETS_A_PART : (part + 1) * BUCKETS_A_PART]
 
-    async def entries(self, bucket: int, after: str = "", limit: int = 1000) -> Sequence[Entry]:
-        """Give the next entries of a bucket, 1,000 at most."""
-        check_place(bucket, BUCKETS, "bucket")
-        return self._read(self._listing.entries, bucket, after, limit)
+    async def entries(self, bucket: int, after: str = "", limit: int = 1000, buckets: int = 1) -> Sequence[Entry]:
+        """Give the next entries of a bucket, or of several, 1,000 at most."""
+        check_buckets(bucket, buckets)
+        return self._read(self._listing.entries, bucket, after, limit, buckets)
 
     async def strays(self, after: str = "", limit: int = 1000) -> Sequence[Entry]:
         """Give the next strays, 1,000 at most."""

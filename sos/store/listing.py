@@ -26,6 +26,11 @@ MOST_ENTRIES = 1000
 
 _COLUMNS = f"id, {', '.join(COLUMNS)}, number"
 _ENTRIES = f"SELECT {_COLUMNS} FROM entries WHERE bucket = ? AND id > ? AND stray = 0 ORDER BY id LIMIT ?"
+_ENTRIES_OF_SEVERAL = f"""
+    SELECT {_COLUMNS} FROM entries INDEXED BY buckets WHERE bucket >= ? AND bucket < ? AND id > ? AND stray = 0
+    ORDER BY id LIMIT ?
+"""
+"""SQLite would rather walk through all entries in the order of their IDs, which need not be sorted then."""
 _STRAYS = f"SELECT {_COLUMNS} FROM entries WHERE stray = 1 AND id > ? ORDER BY id LIMIT ?"
 _TOMBSTONES = f"SELECT {_COLUMNS} FROM entries WHERE {schema.TOMBSTONES} AND arrived < ? AND id > ? ORDER BY id LIMIT ?"
 _OF_KIND = {
@@ -73,6 +78,7 @@ class Listing:
         """Read through a connection of its own."""
         schema.set_up_reading(connection)
         self._connection = connection
+        self._rows = connection.cursor()  # each new one is remembered by the connection for a while
         self._seen: int | None = None
         self._settled: int | None = None
         self._overview: Overview
@@ -82,10 +88,10 @@ class Listing:
 
         Not every commit writes them: the number of a round does not, and an idle round would read 4,096 digests each time.
         """
-        with schema.one_moment(self._connection):
-            (commit,) = self._connection.execute("PRAGMA data_version").fetchone()
+        with schema.one_moment(self._rows):
+            (commit,) = self._rows.execute("PRAGMA data_version").fetchone()
             if commit != self._seen:
-                settled = self._connection.execute(_SETTLED).fetchone()
+                settled = self._rows.execute(_SETTLED).fetchone()
                 if settled is None or settled[0] != self._settled:
                     self._overview = self._read_overview()
                 self._seen, self._settled = commit, None if settled is None else settled[0]
@@ -93,14 +99,16 @@ class Listing:
 
     def _read_overview(self) -> Overview:
         buckets = [EMPTY] * BUCKETS
-        for bucket, digest in self._connection.execute("SELECT bucket, digest FROM digests").fetchall():
+        for bucket, digest in self._rows.execute("SELECT bucket, digest FROM digests").fetchall():
             buckets[bucket] = digest
-        counts = self._connection.execute("SELECT name, value FROM counts").fetchall()
+        counts = self._rows.execute("SELECT name, value FROM counts").fetchall()
         return Overview(buckets, root_digest(buckets), {str(name, "ascii"): value for name, value in counts})
 
-    def entries(self, bucket: int, after: str, limit: int) -> Sequence[Entry]:
-        """Give the next entries of a bucket."""
-        return self._listed(_ENTRIES, bucket, after, limit)
+    def entries(self, bucket: int, after: str, limit: int, buckets: int) -> Sequence[Entry]:
+        """Give the next entries of a bucket, or of several."""
+        if buckets == 1:
+            return self._listed(_ENTRIES, bucket, after, limit)
+        return self._listed(_ENTRIES_OF_SEVERAL, bucket, bucket + buckets, after, limit)
 
     def strays(self, after: str, limit: int) -> Sequence[Entry]:
         """Give the next strays."""

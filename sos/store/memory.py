@@ -11,12 +11,13 @@ from twisted.internet.defer import CancelledError
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
-from sos.decisions.buckets import BUCKETS, BUCKETS_A_PART, PARTS, bucket_of, part_digests, root_digest
+from sos.decisions.buckets import BUCKETS_A_PART, PARTS, bucket_of, part_digests, root_digest
 from sos.decisions.merge import held_after, merge
 from sos.http.bodies import PIECE, BytesBody, collect
 from sos.store.ages import DEFAULT_EXPIRY_GRACE, DEFAULT_SWEEP_AGE, DEFAULT_TOMBSTONE_AGE, Ages
 from sos.store.arrival import (
     agreed,
+    check_buckets,
     check_few,
     check_group,
     check_incoming,
@@ -228,10 +229,11 @@ class MemoryStore:
         buckets = self._shelf.buckets
         return part_digests(buckets) if part is None else buckets[part * BUCKETS_A_PART : (part + 1) * BUCKETS_A_PART]
 
-    async def entries(self, bucket: int, after: str = "", limit: int = 1000) -> Sequence[Entry]:
-        """Give the next entries of a bucket."""
-        check_place(bucket, BUCKETS, "bucket")
-        return self._listed(lambda held: not held.entry.is_stray and bucket_of(held.entry.id) == bucket, after, limit)
+    async def entries(self, bucket: int, after: str = "", limit: int = 1000, buckets: int = 1) -> Sequence[Entry]:
+        """Give the next entries of a bucket, or of several."""
+        check_buckets(bucket, buckets)
+        these = range(bucket, bucket + buckets)
+        return self._listed(lambda held: not held.entry.is_stray and bucket_of(held.entry.id) in these, after, limit)
 
     async def strays(self, after: str = "", limit: int = 1000) -> Sequence[Entry]:
         """Give the next strays."""

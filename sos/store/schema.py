@@ -88,7 +88,7 @@ def set_up_reading(connection: sqlite3.Connection) -> None:
 
 
 @contextlib.contextmanager
-def one_moment(connection: sqlite3.Connection) -> Iterator[None]:
+def one_moment(connection: sqlite3.Connection | sqlite3.Cursor) -> Iterator[None]:
     """Let several reads see the same commit: the one that the first of them sees."""
     connection.execute("BEGIN")
     try:

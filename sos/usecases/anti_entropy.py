@@ -3,7 +3,8 @@
 From the root over 64 parts to the 64 buckets of each unequal part; of an unequal bucket all entries are listed, put side by
 side, and repaired. So equal members cost one digest, and one difference among a million entries three short answers.
 
-Buckets are taken in an order of chance, and listed only when their turn comes. So two replicators at once do not take the
+Buckets that stand side by side are listed together where each has few entries: a small store would cost a question for each
+blob. They are taken in an order of chance, and listed only when their turn comes. So two replicators at once do not take the
 same bytes to the same place: each finds equal what the other has been through.
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 
 from twisted.internet.defer import DeferredSemaphore
 
-from sos.decisions.buckets import BUCKETS_A_PART, unequal
+from sos.decisions.buckets import BUCKETS, BUCKETS_A_PART, runs_of, unequal
 from sos.decisions.ghosts import Ghosts
 from sos.decisions.repair import Bury, Repair, by_id, repairs
 from sos.decisions.topology import Server
@@ -33,8 +34,11 @@ MOST_IN_A_BUCKET = 100_000
 PARTS_AT_ONCE = 8
 """Parts whose buckets are compared at a time: an answer has 2 KiB."""
 
-BUCKETS_AT_ONCE = 16
-"""Buckets listed at a time: with few blobs in each it takes several to find work enough, with many it is memory."""
+RUNS_AT_ONCE = 16
+"""Runs of buckets listed at a time: with few blobs in each it takes several to find work enough, with many it is memory."""
+
+ENTRIES_A_RUN = 64
+"""Entries that buckets have together, about, which are listed as one: an answer of 16 KiB."""
 
 
 class AntiEntropy:
@@ -48,8 +52,11 @@ class AntiEntropy:
         self._at_once = at_once
         self._repairs = DeferredSemaphore(at_once)
 
-    async def equalise(self, members: Sequence[Server]) -> None:
-        """Find what differs between members, and repair it. A member that goes out of reach is left out from then on."""
+    async def equalise(self, members: Sequence[Server], entries: int) -> None:
+        """Find what differs between members, and repair it. A member that goes out of reach is left out from then on.
+
+        The fullest of them has about so many entries.
+        """
         differing: list[int] = []
 
         async def look_into(part: int) -> None:
@@ -57,13 +64,14 @@ class AntiEntropy:
             differing.extend(part * BUCKETS_A_PART + bucket for bucket in buckets)
 
         await for_each(iter(await self._unequal(members, None)), look_into, PARTS_AT_ONCE)
-        buckets = iter(self._cluster.in_chance_order(differing))
-        await for_each(buckets, lambda bucket: self.repair(members, bucket), BUCKETS_AT_ONCE)
+        runs = runs_of(differing, ENTRIES_A_RUN * BUCKETS // max(entries, 1))
+        firsts = iter(self._cluster.in_chance_order(runs))
+        await for_each(firsts, lambda first: self.repair(members, first, runs[first]), RUNS_AT_ONCE)
 
-    async def repair(self, members: Sequence[Server], bucket: int) -> None:
-        """List one bucket at the members, and repair what differs in it."""
+    async def repair(self, members: Sequence[Server], bucket: int, buckets: int = 1) -> None:
+        """List a bucket at the members, or so many from there on, and repair what differs in them."""
         reached = self._copier.reached(members)
-        answers = await concurrently(self._entries_of(server, bucket) for server in reached)
+        answers = await concurrently(self._entries_of(server, bucket, buckets) for server in reached)
         held = {server: entries for server, entries in zip(reached, answers, strict=True) if entries is not None}
         found: list[Repair[Server]] = []
         for blob_id, holders in by_id(held):
@@ -93,12 +101,12 @@ class AntiEntropy:
         async with self._repairs:
             await self._copier.carry_out(repair)
 
-    async def _entries_of(self, server: Server, bucket: int) -> Sequence[Entry] | None:
-        """List a bucket at a member, None where it cannot be listed whole."""
+    async def _entries_of(self, server: Server, bucket: int, buckets: int) -> Sequence[Entry] | None:
+        """List buckets at a member, None where they cannot be listed whole."""
         entries: list[Entry] = []
         try:
             while True:
-                page = await self._digested(server).entries(bucket, entries[-1].id if entries else "", PAGE)
+                page = await self._digested(server).entries(bucket, entries[-1].id if entries else "", PAGE, buckets)
                 for entry in page:
                     self._cluster.versions.check(entry.version)  # one that no clock made would win over all, for ever
                 entries += page

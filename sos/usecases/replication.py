@@ -90,7 +90,8 @@ class Replication:
         outcome.old_contract.update(old)
         if len({summary.root for summary in summaries.values()}) > 1:
             anti_entropy = AntiEntropy(self._cluster, copier, self._at_once, Ghosts.among(summaries))
-            await anti_entropy.equalise(list(summaries))
+            fullest = max(summary.live + summary.deleted + summary.damaged for summary in summaries.values())
+            await anti_entropy.equalise(list(summaries), fullest)
         elif not old and copier.reached(group.members) == list(group.members):
             self._report_damage(group, summaries)
         if old and len(summaries) + len(old) > 1:

@@ -65,9 +65,9 @@ class WatchedStore:
         """See `IDigested`."""
         return await self._watched(self._store.digests(part))
 
-    async def entries(self, bucket: int, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+    async def entries(self, bucket: int, after: str = "", limit: int = 1000, buckets: int = 1) -> Sequence[Entry]:
         """See `IDigested`."""
-        return await self._watched(self._store.entries(bucket, after, limit))
+        return await self._watched(self._store.entries(bucket, after, limit, buckets))
 
     async def strays(self, after: str = "", limit: int = 1000) -> Sequence[Entry]:
         """See `IDigested`."""

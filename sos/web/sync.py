@@ -82,7 +82,7 @@ class DigestsResource(SyncResource):
 
 
 class BucketResource(SyncResource):
-    """``/sync/bucket/NUMBER``: the entries of a bucket, by ``?after=&limit=`` page by page."""
+    """``/sync/bucket/NUMBER``: the entries of a bucket, by ``?after=&limit=&buckets=`` page by page."""
 
     async def handle_GET(self, request: Request) -> None:
         """Give the next entries."""
@@ -90,8 +90,10 @@ class BucketResource(SyncResource):
         if bucket == BUCKETS:
             NoSuchPath().render(request)
         else:
-            after, limit = _page_of(request.query)
-            self._respond(request, sync_wire.entries_json(await self._store.entries(bucket, after, limit)))
+            asked = _asked_in(request.query)
+            after, limit = _page_of(asked)
+            buckets = wire.number(asked.get("buckets", "1").encode("utf-8"))
+            self._respond(request, sync_wire.entries_json(await self._store.entries(bucket, after, limit, buckets)))
 
 
 class EntriesResource(SyncResource):
@@ -104,7 +106,7 @@ class EntriesResource(SyncResource):
 
     async def handle_GET(self, request: Request) -> None:
         """Give the next entries."""
-        self._respond(request, sync_wire.entries_json(await self._enumerate(*_page_of(request.query))))
+        self._respond(request, sync_wire.entries_json(await self._enumerate(*_page_of(_asked_in(request.query)))))
 
 
 class KindResource(SyncResource):
@@ -116,7 +118,9 @@ class KindResource(SyncResource):
         if kind is None:
             NoSuchPath().render(request)
         else:
-            self._respond(request, sync_wire.entries_json(await self._store.of_kind(kind, *_page_of(request.query))))
+            self._respond(
+                request, sync_wire.entries_json(await self._store.of_kind(kind, *_page_of(_asked_in(request.query))))
+            )
 
 
 class SweepResource(SyncResource):
@@ -200,12 +204,16 @@ def _version_of(request: Request) -> Version:
     return Version(wire.number(raw))
 
 
-def _page_of(query: bytes) -> tuple[str, int]:
-    """Read ``after`` and ``limit``. Raises `BadInput`."""
+def _asked_in(query: bytes) -> Mapping[str, str]:
+    """Read the parameters of a query. Raises `BadInput`."""
     try:
-        asked = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MOST_PARAMETERS))
+        return dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MOST_PARAMETERS))
     except ValueError:
         raise BadInput(f"A query has at most {_MOST_PARAMETERS} parameters.") from None
+
+
+def _page_of(asked: Mapping[str, str]) -> tuple[str, int]:
+    """Read ``after`` and ``limit``. Raises `BadInput`."""
     after = asked.get("after", "")
     if _AFTER.fullmatch(after) is None:
         raise BadInput("after is (the beginning of) an ID: at most 128 of a-z and 0-9.")

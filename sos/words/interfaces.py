@@ -271,10 +271,11 @@ class IDigested(Interface):
     def digests(part: int | None = None) -> Awaitable[Sequence[bytes]]:
         """Give the digests of the 64 parts, or of the 64 buckets of one part (0 to 63). Raises `BadInput`."""
 
-    def entries(bucket: int, after: str = "", limit: int = 1000) -> Awaitable[Sequence[Entry]]:
+    def entries(bucket: int, after: str = "", limit: int = 1000, buckets: int = 1) -> Awaitable[Sequence[Entry]]:
         """Give the next entries of a bucket (0 to 4095), tombstones and damaged ones too, strays not, ascending by ID.
 
-        An empty sequence says that there are no more. Raises `BadInput`.
+        Or of so many `buckets` from there on, 64 at most, as if they were one: where each has few, one answer will do. An
+        empty sequence says that there are no more. Raises `BadInput`.
         """
 
     def strays(after: str = "", limit: int = 1000) -> Awaitable[Sequence[Entry]]:

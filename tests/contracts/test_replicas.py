@@ -276,6 +276,25 @@ def test_entries_are_listed_in_pages(site: Site) -> None:
     assert [entry.state for entry in seen if entry.id == names[0]] == [State.DELETED]
 
 
+def test_entries_of_several_buckets_are_listed_as_of_one(site: Site) -> None:
+    """Ascending by ID whatever their buckets, in pages, and none of another bucket."""
+    names = sorted(BlobID(f"n{number}") for number in range(300))
+    for name in names:
+        site.received(Entry(id=name, version=Version(1)))
+    for first, count in ((0, 64), (1000, 64), (4032, 64), (4095, 1)):
+        seen: list[Entry] = []
+        while page := success_of(site.store.entries(first, seen[-1].id if seen else "", 2, count)):
+            assert len(page) <= 2
+            seen += page
+        assert [entry.id for entry in seen] == [name for name in names if first <= bucket_of(name) < first + count]
+
+
+@pytest.mark.parametrize(("first", "count"), [(0, 0), (0, -1), (0, 65), (4095, 2), (4033, 64)])
+def test_there_are_no_such_buckets(site: Site, first: int, count: int) -> None:
+    """A mistake, not an empty answer."""
+    assert isinstance(failure_of(site.store.entries(first, "", 1000, count)), BadInput)
+
+
 # Renewing
 
 

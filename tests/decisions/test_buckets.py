@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from sos.decisions.buckets import (
     BUCKETS,
+    BUCKETS_A_PART,
     EMPTY,
     bucket_of,
     changed,
     entry_digest,
     part_digests,
     root_digest,
+    runs_of,
     unequal,
 )
 from sos.words.blob import BlobID, Entry, Kind, Metadata, State, Version
@@ -113,3 +115,21 @@ def test_ids_spread_over_the_buckets() -> None:
         counts[bucket_of(BlobID(f"{number:040x}"))] += 1
     assert max(counts) < 40
     assert sum(count == 0 for count in counts) < 5
+
+
+@given(st.sets(st.integers(0, BUCKETS - 1), max_size=200), st.integers(-1, 100))
+def test_runs_have_all_buckets_and_are_no_longer_than_they_may_be(buckets: set[int], most: int) -> None:
+    """Each bucket is in one run; a run begins and ends with one that was given, so a single one stays alone."""
+    runs = runs_of(buckets, most)
+    longest = max(1, min(most, BUCKETS_A_PART))
+    spans = [range(first, first + count) for first, count in runs.items()]
+    assert all(len(span) <= longest and span[0] in buckets and span[-1] in buckets for span in spans)
+    assert all(sum(bucket in span for span in spans) == 1 for bucket in buckets)
+    assert sum(map(len, spans)) == len(set().union(*spans))
+
+
+def test_runs_put_neighbours_together() -> None:
+    """As many as may be; what is far apart stays apart."""
+    assert runs_of([7, 3, 4, 5, 100], 4) == {3: 3, 7: 1, 100: 1}
+    assert runs_of(range(BUCKETS), 64) == dict.fromkeys(range(0, BUCKETS, 64), 64)
+    assert runs_of([], 64) == {}

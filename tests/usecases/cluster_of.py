@@ -137,8 +137,8 @@ class Flaky:
     async def digests(self, part: int | None = None) -> Sequence[bytes]:
         return await self._answer("digests", part)  # type: ignore[no-any-return]
 
-    async def entries(self, bucket: int, after: str = "", limit: int = 1000) -> Sequence[Entry]:
-        return await self._answer("entries", bucket, after, limit)  # type: ignore[no-any-return]
+    async def entries(self, bucket: int, after: str = "", limit: int = 1000, buckets: int = 1) -> Sequence[Entry]:
+        return await self._answer("entries", bucket, after, limit, buckets)  # type: ignore[no-any-return]
 
     async def strays(self, after: str = "", limit: int = 1000) -> Sequence[Entry]:
         return await self._answer("strays", after, limit)  # type: ignore[no-any-return]

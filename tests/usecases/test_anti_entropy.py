@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from sos.decisions import placement
+from sos.decisions.buckets import BUCKETS, BUCKETS_A_PART
 from sos.store.memory import MemoryStore
 from sos.usecases.cluster import LATELY, Cluster
 from sos.usecases.copying import Round
@@ -155,6 +156,18 @@ def test_one_difference_is_found_without_listing_the_rest() -> None:
     assert (outcome.copied, outcome.renewed, outcome.buried) == (2, 0, 0)
     assert members[1].calls == ["summary", "digests", "digests", "entries", "receive", "note_round"]
     assert len(roots(stores)) == 1
+
+
+def test_an_empty_member_is_filled_with_few_questions() -> None:
+    """Buckets that have few entries are listed together; with one question for each, there would be two for a blob."""
+    full, empty = Flaky(memory_store("full")), Flaky(memory_store("empty"))
+    for number in range(500):
+        put(full._store, b"hello", f"blob{number}")
+    outcome = run(group_of([full, empty]))
+    assert outcome.is_complete and outcome.copied == 500
+    for member in (full, empty):
+        assert member.calls.count("entries") <= BUCKETS // BUCKETS_A_PART
+    assert len(roots([full._store, empty._store])) == 1  # type: ignore[list-item]
 
 
 def test_what_was_deleted_while_a_member_was_away_stays_deleted() -> None:

@@ -48,9 +48,9 @@ class Endless(Liar):
 
     bucket: int | None = None
 
-    async def entries(self, bucket: int, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+    async def entries(self, bucket: int, after: str = "", limit: int = 1000, buckets: int = 1) -> Sequence[Entry]:
         if self.bucket not in (None, bucket):
-            return await super().entries(bucket, after, limit)
+            return await super().entries(bucket, after, limit, buckets)
         self.bucket = bucket
         self.calls.append("endless")
         first = 1 + int(after or 0)
@@ -61,23 +61,23 @@ class Endless(Liar):
 class Boaster(Liar):
     """It lists more than it can give."""
 
-    async def entries(self, bucket: int, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+    async def entries(self, bucket: int, after: str = "", limit: int = 1000, buckets: int = 1) -> Sequence[Entry]:
         boast = Entry(id=BlobID(f"boast{bucket}"), version=Version(1), size=5, sha256=bytes(32))
-        return [*await super().entries(bucket, after, limit), boast]
+        return [*await super().entries(bucket, after, limit, buckets), boast]
 
 
 class Forgetful(Liar):
     """It lists nothing, whatever it was sent."""
 
-    async def entries(self, bucket: int, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+    async def entries(self, bucket: int, after: str = "", limit: int = 1000, buckets: int = 1) -> Sequence[Entry]:
         return []
 
 
 class Prophet(Liar):
     """It lists tombstones of everything, of a version that no clock made."""
 
-    async def entries(self, bucket: int, after: str = "", limit: int = 1000) -> Sequence[Entry]:
-        held = await super().entries(bucket, after, limit)
+    async def entries(self, bucket: int, after: str = "", limit: int = 1000, buckets: int = 1) -> Sequence[Entry]:
+        held = await super().entries(bucket, after, limit, buckets)
         return [Entry.tombstone(entry.id, LARGEST) for entry in held]
 
 

@@ -21,6 +21,7 @@ from sos.usecases.clearance import Clearance
 from sos.usecases.cluster import LATELY, Cluster
 from sos.usecases.concurrently import concurrently
 from sos.usecases.copying import Copier, Round
+from sos.usecases.healing import Healing
 from sos.usecases.homecoming import Homecoming
 from sos.usecases.listing_pass import ListingPass
 from sos.words.blob import BlobID
@@ -60,6 +61,7 @@ class Replication:
         self._at_once = at_once
         self._page = page
         self._clearance = Clearance(cluster, at_once)
+        self._healing = Healing(cluster, page)
 
     async def round(self) -> Round:
         """Run one round over all groups. A failure of one member or one blob is counted and logged, and ends nothing."""
@@ -70,6 +72,7 @@ class Replication:
             self._reporter.group_begins(group.name, [server.url for server in group.members])
             summaries |= await self._equalise(group, copier, outcome)
         await Homecoming(self._cluster, copier, self._at_once, self._page).of(summaries)
+        await self._healing.of(summaries, copier)
         if outcome.is_complete and not outcome.behind:
             await self._clear(summaries, outcome)
         self._alarm(summaries)

@@ -57,7 +57,9 @@ BREAKS: Sequence[Break] = [
             _ANTI_ENTROPY + "test_who_was_started_while_a_round_went_on_has_not_completed_it",
         ),
     ),
-    Break("no-healing-from-elsewhere", "I14", ("tests/usecases/test_healing.py::test_a_chunk_is_healed_from_another_group",)),
+    Break(
+        "no-healing-from-elsewhere", "I14", ("tests/usecases/test_healing.py::test_a_chunk_is_healed_from_another_group",)
+    ),
     Break("write-in-place", "D2 F15", (_DISK + "test_bytes_that_come_again_replace_those_held",)),
     Break("serial-used-twice", "D2 F15", (_OPENING + "test_a_serial_is_never_used_twice",)),
     Break(

@@ -34,7 +34,7 @@ from sos.services.reload import Reload
 from sos.services.shared_port import SharedPort
 from sos.services.stack import Stack
 from sos.services.steady_time import go_by_steady_time
-from sos.services.threads import Threads
+from sos.services.threads import Threads, take_short_turns
 from sos.services.timer import RoundTimer
 from sos.services.worker_process import WorkerProcess
 from sos.services.worker_program import WorkerProgram
@@ -98,6 +98,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         from twisted.internet import reactor
     go_by_steady_time(reactor)
     look_less_for_cycles()
+    take_short_turns()
     settings = options.settings
     if isinstance(settings, BlobSettings):
         return Daemon(lambda: _blob_server(settings, reactor))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,6 +13,15 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
 T = TypeVar("T")
+
+TURN = 0.001
+"""Seconds for which one thread may keep the interpreter while another wants it. Python's own 5 ms are what a request waits for
+at worst while a thread hashes or commits: with a scrub beside it, one of a hundred did."""
+
+
+def take_short_turns() -> None:
+    """Let the reactor's thread wait no longer than a `TURN` for those that work beside it."""
+    sys.setswitchinterval(TURN)
 
 
 class Threads(Service):

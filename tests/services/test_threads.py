@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
@@ -12,7 +13,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from zope.interface import implementer
 
-from sos.services.threads import Threads
+from sos.services.threads import TURN, Threads, take_short_turns
 from tests.support import failure_of, success_of
 
 PATIENCE = 30
@@ -113,3 +114,13 @@ def test_stopping_waits_for_all_calls(turns: Turns, threads: Threads) -> None:
         turns.turn()
     assert [success_of(call) for call in calls] == list(range(10))
     assert not [thread for thread in threading.enumerate() if "test" in thread.name]
+
+
+def test_a_thread_keeps_the_interpreter_for_a_short_turn() -> None:
+    """Else whoever is to be answered waits for it."""
+    before = sys.getswitchinterval()
+    try:
+        take_short_turns()
+        assert sys.getswitchinterval() == pytest.approx(TURN)
+    finally:
+        sys.setswitchinterval(before)

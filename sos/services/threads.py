@@ -15,8 +15,8 @@ from twisted.python.threadpool import ThreadPool
 T = TypeVar("T")
 
 TURN = 0.001
-"""Seconds for which one thread may keep the interpreter while another wants it. Python's own 5 ms are what a request waits for
-at worst while a thread hashes or commits: with a scrub beside it, one of a hundred did."""
+"""Seconds for which one thread may keep the interpreter while another wants it. Python's own 5 ms are what a request waits
+for at worst while a thread hashes or commits."""
 
 
 def take_short_turns() -> None:

@@ -24,7 +24,7 @@ from sos.words.errors import BlobDamaged, InvalidBlobID
 Execute = Callable[..., list[tuple[Any, ...]]]
 """Runs a statement with its arguments, and gives the rows."""
 
-_ROWS_A_STEP = 512
+_ROWS_A_STEP = 128
 """Rows after which a step ends: with a million entries a bucket has 250."""
 
 _BEYOND = "SELECT bucket FROM entries WHERE bucket >= ? ORDER BY bucket LIMIT 1 OFFSET ?"

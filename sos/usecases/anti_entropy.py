@@ -40,6 +40,9 @@ RUNS_AT_ONCE = 16
 ENTRIES_A_RUN = 64
 """Entries that buckets have together, about, which are listed as one: an answer of 16 KiB."""
 
+LONGEST_RUN = 4
+"""Buckets that are listed as one at most. There are 1,024 runs then: of fewer, two replicators at once would do the same."""
+
 
 class AntiEntropy:
     """Makes members equal whose stores have digests."""
@@ -64,7 +67,7 @@ class AntiEntropy:
             differing.extend(part * BUCKETS_A_PART + bucket for bucket in buckets)
 
         await for_each(iter(await self._unequal(members, None)), look_into, PARTS_AT_ONCE)
-        runs = runs_of(differing, ENTRIES_A_RUN * BUCKETS // max(entries, 1))
+        runs = runs_of(differing, min(ENTRIES_A_RUN * BUCKETS // max(entries, 1), LONGEST_RUN))
         firsts = iter(self._cluster.in_chance_order(runs))
         await for_each(firsts, lambda first: self.repair(members, first, runs[first]), RUNS_AT_ONCE)
 

@@ -28,8 +28,9 @@ MOST_A_ROUND = 2000
 MOST_WAL = 8 * 1024 * 1024
 """Bytes that a write-ahead log may have before it is copied into its database, and some for what comes meanwhile."""
 
-MOST_OBJECTS = 200
-"""Objects that Python may keep for later."""
+MOST_OBJECTS = 1000
+"""Objects that Python may keep for later: each connection of the three stores remembers up to 200 cursors that are gone. One
+that leaked with each round of a day would be more."""
 
 
 def objects_alive() -> int:

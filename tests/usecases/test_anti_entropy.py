@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from sos.decisions import placement
-from sos.decisions.buckets import BUCKETS, BUCKETS_A_PART
+from sos.decisions.buckets import BUCKETS
 from sos.store.memory import MemoryStore
+from sos.usecases.anti_entropy import LONGEST_RUN
 from sos.usecases.cluster import LATELY, Cluster
 from sos.usecases.copying import Round
 from sos.usecases.replication import Replication, SilentReporter
@@ -161,12 +162,12 @@ def test_one_difference_is_found_without_listing_the_rest() -> None:
 def test_an_empty_member_is_filled_with_few_questions() -> None:
     """Buckets that have few entries are listed together; with one question for each, there would be two for a blob."""
     full, empty = Flaky(memory_store("full")), Flaky(memory_store("empty"))
-    for number in range(500):
+    for number in range(1200):
         put(full._store, b"hello", f"blob{number}")
     outcome = run(group_of([full, empty]))
-    assert outcome.is_complete and outcome.copied == 500
+    assert outcome.is_complete and outcome.copied == 1200
     for member in (full, empty):
-        assert member.calls.count("entries") <= BUCKETS // BUCKETS_A_PART
+        assert member.calls.count("entries") <= BUCKETS // LONGEST_RUN
     assert len(roots([full._store, empty._store])) == 1  # type: ignore[list-item]
 
 

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from twisted.internet import reactor
 from twisted.internet.interfaces import IReactorTime
 from twisted.trial import unittest
 from twisted.trial._synctest import _logObserver
+
+settings.register_profile("sos", deadline=None)  # how long an example takes is the machine's, and no test of ours
+settings.load_profile("sos")
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,6 @@ def run_machine(
         max_examples=examples,
         stateful_step_count=steps,
         derandomize=is_the_same_each_time,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(machine, settings=budget)

@@ -115,7 +115,7 @@ CHOICES = st.lists(st.integers(0, 150), max_size=40)
 
 
 @given(ahead=st.sampled_from([0.0, 0.001, 60.0, -60.0]), choices=CHOICES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_two_uploads_at_once_leave_one_entry(ahead: float, choices: list[int]) -> None:
     """Each is acknowledged or told to come again, at least one is acknowledged, and all members hold the same."""
     race = Race(ahead)
@@ -128,7 +128,7 @@ def test_two_uploads_at_once_leave_one_entry(ahead: float, choices: list[int]) -
 
 
 @given(ahead=st.sampled_from([0.0, 60.0]), lost=st.sampled_from(["a", "bc", "abc"]), choices=CHOICES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_lost_answers_change_nothing_of_that(ahead: float, lost: str, choices: list[int]) -> None:
     """The members know what they took, though an api does not."""
     race = Race(ahead, lost)
@@ -138,7 +138,7 @@ def test_lost_answers_change_nothing_of_that(ahead: float, lost: str, choices: l
 
 
 @given(choices=CHOICES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_was_asked_later_wins_whatever_the_clocks(choices: list[int]) -> None:
     """An upload that begins when the other is acknowledged is the one that stays, though its clock is a minute behind."""
     race = Race(60.0)

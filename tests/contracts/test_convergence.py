@@ -101,14 +101,14 @@ def made(make: Callable[[Path], Site], stack: ExitStack) -> Site:
     return site
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(histories, st.randoms(use_true_random=False))
 def test_stores_in_memory_that_tell_each_other_are_equal(history: list[Step], order: random.Random) -> None:
     """Whatever was done to them, in whatever order they are told; and their books are right at every step."""
     check_convergence(memory_site, history, order)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(histories, st.randoms(use_true_random=False))
 def test_a_store_on_a_disk_becomes_equal_to_one_in_memory(history: list[Step], order: random.Random) -> None:
     """They keep the same books, so each checks the other."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sos.decisions.budget import Budget, Share
@@ -116,7 +116,6 @@ def test_a_share_that_is_told_may_end_at_once_and_let_the_next_do_the_same() -> 
 step = st.tuples(st.integers(0, 19), st.integers(1, PIECE), st.sampled_from(["arrive", "drop", "open"]))
 
 
-@settings(deadline=None)
 @given(st.lists(step, max_size=300), st.lists(st.integers(1, LARGEST), min_size=1, max_size=20))
 def test_it_is_never_over_its_limit_and_everybody_ends(schedule: list[tuple[int, int, str]], sizes: list[int]) -> None:
     """Bytes come and clients leave in any order; then whoever may grow does, is sent and dropped, until nobody is left."""

@@ -35,7 +35,7 @@ def test_what_is_written_comes_back(metadata: Metadata, expires: int | None) -> 
         assert all(isinstance(value, str) for value in json.loads(payload).values())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.binary(max_size=50) | st.dictionaries(st.text(max_size=8), st.text(max_size=8) | st.none(), max_size=4))
 def test_nothing_in_a_sidecar_is_too_odd(shape: object) -> None:
     """What cannot be kept is said, and what is kept can be sent."""

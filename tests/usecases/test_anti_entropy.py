@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from attrs import evolve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
@@ -330,7 +330,6 @@ OPERATIONS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(OPERATIONS)
 def test_whatever_members_have_seen_two_rounds_make_them_equal(operations: list[tuple[str, int, str, int]]) -> None:
     """Torture I11: the same entries, and equal roots say just that; a third round finds nothing."""

@@ -203,7 +203,7 @@ def test_an_object_has_no_more_chunks_than_a_manifest_can_name() -> None:
     assert isinstance(failure_of(uploads.upload(body, STEVE)), BlobTooLarge)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(1, 3 * SMALL), min_size=1, max_size=12), st.booleans())
 def test_the_pieces_in_which_it_comes_make_no_difference(sizes: list[int], is_declared: bool) -> None:
     """The same bytes are the same chunks and the same manifest."""
@@ -561,7 +561,7 @@ class Client:
                 self.body.done.callback(None)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(1, 5 * SMALL), min_size=5, max_size=12), st.data())
 def test_uploads_that_need_more_memory_than_there_is_wait_for_each_other_and_all_end(
     sizes: list[int], data: st.DataObject

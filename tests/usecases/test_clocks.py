@@ -218,7 +218,7 @@ JUMPS = st.lists(st.tuples(st.sampled_from(["api", "other", "a", "b", "c"]), st.
 ACTS = st.sampled_from(["upload", "delete", "restart"])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(st.tuples(ACTS, st.sampled_from(["api", "other"]), JUMPS), max_size=8))
 def test_versions_grow_though_clocks_jump_between_requests(
     tmp_path_factory: pytest.TempPathFactory, acts: list[tuple[str, str, list[tuple[str, int]]]]

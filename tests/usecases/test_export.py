@@ -180,7 +180,7 @@ def test_a_full_disk_ends_it_and_stops_what_comes(target: Target) -> None:
     assert target.files() == {}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.dictionaries(st.binary(max_size=20), st.tuples(KEPT, EXPIRIES), max_size=3))
 def test_what_was_exported_comes_back_as_it_was(objects: dict[bytes, tuple[Metadata, int | None]]) -> None:
     """Bytes, metadata and expiry; and since an import has one version, two stores that were imported are equal."""

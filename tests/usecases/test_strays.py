@@ -324,7 +324,7 @@ STEPS = st.lists(
 GROUPS = {"home": HOME, "next": NEXT}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(STEPS)
 def test_whatever_happens_the_last_write_wins(steps: list[tuple[str, str]]) -> None:
     """What was acknowledged last is what there is once all are back and two rounds have run; nothing lies before that."""

@@ -144,7 +144,7 @@ class WholeMachine(RuleBasedStateMachine):
     def put_conflict(self, thing: Thing, name: str) -> None:
         """I4: other bytes under an ID that a member holds are refused, and those that it has stay.
 
-        Not so where it holds a manifest: it cannot tell other bytes from the same object that was not cut, and takes the newer.
+        Not so where it holds a manifest: it cannot tell other bytes from those of the object uncut, and takes the newer.
         """
         store = self.world.members[name].store
         held = None if store is None else store.disk.shelf.held(BlobID(thing.id))

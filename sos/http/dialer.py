@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from twisted.internet import error as errors
@@ -87,4 +88,7 @@ def _why(error: Exception) -> str:
     for kind, words in _WHY.items():
         if isinstance(error, kind):
             return words
+    if isinstance(error, errors.ConnectError):  # its text may be that of another failure, with all its lines
+        why = "it broke while it was made" if error.osError is None else os.strerror(error.osError)
+        return f"no connection ({why})"
     return f"no connection ({type(error).__name__}: {error})"

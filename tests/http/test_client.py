@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectionLost, ConnectionRefusedError, DNSLookupError  # noqa: A004
+from twisted.internet.error import (
+    ConnectError,
+    ConnectionDone,
+    ConnectionLost,
+    ConnectionRefusedError,
+    DNSLookupError,
+)
+from twisted.python.failure import Failure
 
 from sos.http.answer import Answer
 from sos.http.bodies import BytesBody, BytesSource
@@ -166,6 +174,8 @@ class Connecting(ClientTestCase):
         for error, words in (
             (ConnectionRefusedError(), "refused"),
             (DNSLookupError(), "cannot be resolved"),
+            (ConnectError(string=Failure(ConnectionDone())), "no connection (it broke while it was made)"),
+            (ConnectError(osError=errno.EADDRNOTAVAIL), "assign requested address"),
             (ValueError("odd"), "ValueError: odd"),
         ):
             self.server.refusal = error

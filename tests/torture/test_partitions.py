@@ -42,8 +42,8 @@ STOPPED = 12.0
 _HALF = """
 import socket, sys, threading
 connection = socket.create_connection((sys.argv[1], 3001), timeout=10)
-head = ["POST /blob/half HTTP/1.1", "Host: x", f"Authorization: Bearer {sys.argv[2]}", "Content-Length: 1000000", "", ""]
-connection.sendall("\\r\\n".join(head).encode() + bytes(500_000))
+head = ["POST /blob/half HTTP/1.1", "Host: x", f"Authorization: Bearer {sys.argv[2]}", "Content-Length: 2000000", "", ""]
+connection.sendall("\\r\\n".join(head).encode() + bytes(1_000_000))
 print("half of it is sent", flush=True)
 threading.Event().wait()
 """

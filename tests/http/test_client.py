@@ -10,7 +10,7 @@ from twisted.internet.error import (
     ConnectError,
     ConnectionDone,
     ConnectionLost,
-    ConnectionRefusedError,
+    ConnectionRefusedError,  # noqa: A004
     DNSLookupError,
 )
 from twisted.python.failure import Failure

@@ -131,10 +131,7 @@ class Cluster:
 
     def _caught_up(self, group: Group) -> list[Server]:
         """Give the members that may be read from: none that was away while others in reach completed a round."""
-        behind = self._rounds.behind
-        if not behind:  # the usual case
-            return list(group.members)
-        for server in behind:
+        for server in self._rounds.behind:
             self._hear_locally(server)
         return self._rounds.readable(group, lambda server: not self._health.is_resting(server))
 

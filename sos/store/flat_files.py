@@ -6,7 +6,6 @@ Read and written here; nothing else of a store is in such a directory, neither v
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,7 +104,7 @@ class FlatDirectory:
 
     def has(self, name: BlobID, expected: Expected) -> bool:
         """Read a blob's file, and say whether its bytes have a digest."""
-        digest = hashlib.new(expected.name)
+        digest = expected.hasher()
         with (self._path / name).open("rb", buffering=0) as opened:
             while piece := opened.read(_PIECE):
                 digest.update(piece)

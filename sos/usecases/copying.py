@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -196,12 +195,12 @@ class Copier:
         expected = expected_of(entry)
         if entry.size is not None and entry.size <= SMALL:
             payload = await collect(body, SMALL)
-            if expected is not None and hashlib.new(expected.name, payload).digest() != expected.digest:
+            if expected is not None and not expected.is_of(payload):
                 raise _mismatch(entry.id)
             return BytesBody(payload)
         if expected is None or (entry.sha256 is not None and target not in self._outcome.old_contract):
             return body
-        return VerifiedBody(body, hashlib.new(expected.name), expected.digest, lambda: _mismatch(entry.id))
+        return VerifiedBody(body, expected.hasher(), expected.digest, lambda: _mismatch(entry.id))
 
     async def _opened(self, entry: Entry, source: Server) -> OpenBlob:
         """Open a blob at its source; one that expires is no less one until all members have a tombstone for it."""

@@ -7,7 +7,6 @@ later upload may be at those that cannot be asked.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -162,7 +161,7 @@ class Downloads:
                 self._suspects.tell(server, entry.id)
             return BlobDamaged(entry.id)
 
-        return body if expected is None else VerifiedBody(body, hashlib.new(expected.name), expected.digest, wrong)
+        return body if expected is None else VerifiedBody(body, expected.hasher(), expected.digest, wrong)
 
     # All members
 

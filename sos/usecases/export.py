@@ -9,7 +9,6 @@ in its full length, is passed over.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
@@ -140,7 +139,7 @@ class Filling:
         self.size = 0
         self._part = part
         self._expected = expected
-        self._hash = None if expected is None else hashlib.new(expected.name)
+        self._hash = None if expected is None else expected.hasher()
         self._pouring: Deferred[None] | None = None
         self._error: OSError | None = None
 

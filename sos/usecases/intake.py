@@ -12,7 +12,6 @@ passed over, and what is missing is taken.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
@@ -113,7 +112,7 @@ class Intake:
             payload = self._directory.read(file)
             if payload is None:
                 await self._large.run(self._receive_large, entry, file, expected)
-            elif expected is not None and hashlib.new(expected.name, payload).digest() != expected.digest:
+            elif expected is not None and not expected.is_of(payload):
                 raise _mismatch()
             else:
                 await self._receive(entry, BytesBody(payload))
@@ -157,7 +156,7 @@ class Intake:
         if expected is None:
             await self._receive(entry, body)
         else:
-            await self._receive(entry, VerifiedBody(body, hashlib.new(expected.name), expected.digest, _mismatch))
+            await self._receive(entry, VerifiedBody(body, expected.hasher(), expected.digest, _mismatch))
 
     async def _receive(self, entry: Entry, body: IBodyProducer) -> None:
         try:

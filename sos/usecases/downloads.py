@@ -7,10 +7,10 @@ later upload may be at those that cannot be asked.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, TypeVar
 
-from attrs import evolve
+from attrs import define, evolve
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.iweb import IBodyProducer
@@ -46,6 +46,18 @@ Moved = Callable[[int], None]
 
 Ask = Callable[[Server, Moved], Awaitable[T]]
 """Asks one member."""
+
+
+@define
+class _Question(Generic[T]):
+    """What members are asked for one object, and what `discard` does with an answer that is not taken."""
+
+    object_id: BlobID
+    ask: Ask[T]
+    version_of: Callable[[T], int]
+    discard: Callable[[T], None]
+    gone: int = 0
+    """The newest version of which somebody has said that it is gone."""
 
 
 async def _right_here(call: Callable[..., T], *arguments: Any) -> T:
@@ -95,7 +107,8 @@ class Downloads:
         def ask(server: Server, moved: Moved) -> Awaitable[OpenBlob | ChunkedObject]:
             return self._open_at(server, object_id, span, moved, room)
 
-        found = await self._with(room, object_id, ask, lambda found: found.entry.version, _let_go)
+        question = _Question(object_id, ask, lambda found: found.entry.version, _let_go)
+        found = await self._with(room, question)
         return await self._chunked.open(found, span) if isinstance(found, ChunkedObject) else found
 
     async def stat(self, object_id: BlobID) -> Entry:
@@ -106,7 +119,7 @@ class Downloads:
             entry = _of_object(await self._cluster.store_of(server).stat(object_id))
             return entry if entry.kind is Kind.BLOB else (await self._chunked.at(server, entry, moved, room)).entry
 
-        return await self._with(room, object_id, ask, lambda entry: entry.version, lambda entry: None)
+        return await self._with(room, _Question(object_id, ask, lambda entry: entry.version, lambda entry: None))
 
     # One member
 
@@ -165,89 +178,95 @@ class Downloads:
 
     # All members
 
-    async def _with(
-        self,
-        room: Reservation,
-        object_id: BlobID,
-        ask: Ask[T],
-        version_of: Callable[[T], int],
-        discard: Callable[[T], None],
-    ) -> T:
+    async def _with(self, room: Reservation, question: _Question[T]) -> T:
         """Ask again as soon as there is memory, where there was none for the answer."""
         try:
             while True:
                 try:
-                    return await self._first(object_id, ask, version_of, discard)
+                    return await self._first(question)
                 except NoRoom as no:
                     await room.wait(no.size)
         finally:
             room.end()
 
-    async def _first(
-        self, object_id: BlobID, ask: Ask[T], version_of: Callable[[T], int], discard: Callable[[T], None]
-    ) -> T:
+    async def _first(self, question: _Question[T]) -> T:
         """Ask those who may be read from; once more where nobody knows, and one who may not has caught up meanwhile."""
         await self._cluster.heard_lately()
         try:
-            return await self._asked(object_id, ask, version_of, discard)
+            return await self._asked(question)
         except Unavailable:
             if not await self._cluster.has_caught_up():
                 raise
-        return await self._asked(object_id, ask, version_of, discard)
+        return await self._asked(question)
 
-    async def _asked(
-        self, object_id: BlobID, ask: Ask[T], version_of: Callable[[T], int], discard: Callable[[T], None]
-    ) -> T:
-        servers = self._cluster.readers_for(object_id)
+    async def _asked(self, question: _Question[T]) -> T:
+        """Ask all groups, and home once more before a 404.
+
+        A round carries strays home and forgets them: what was not home yet when home was asked may have left the other group
+        before that one was. It moves in this direction alone, so who asks home last misses nothing.
+        """
+        home, *others = self._cluster.groups_for(question.object_id)
+        try:
+            return await self._asked_of([home, *others], question)
+        except BlobNotFound:
+            if not others:
+                raise
+        return await self._asked_of([home], question)
+
+    async def _asked_of(self, groups: Sequence[Group], question: _Question[T]) -> T:
+        object_id = question.object_id
+        servers = [server for server in self._cluster.readers_for(object_id) if self._cluster.group_of(server) in groups]
         grace = 0.0 if any(map(self._cluster.is_resting, servers)) else GRACE
-        tombstones = [0]
 
         async def believed(server: Server) -> T:
             try:
-                answer = await ask(server, asking.moved)
+                answer = await question.ask(server, asking.moved)
             except BlobNotFound as error:
-                tombstones.append(error.gone or 0)
+                question.gone = max(question.gone, error.gone or 0)
                 raise
             if not self._cluster.is_read_from(server):  # its very answer may be the first to say so
-                discard(answer)
+                question.discard(answer)
                 raise Unavailable(f"{server} has missed a round, and may hold what was deleted meanwhile.")
-            if version_of(answer) < max(tombstones):  # whoever has told of that knows more
-                discard(answer)
+            if question.version_of(answer) < question.gone:  # whoever has told of that knows more
+                question.discard(answer)
                 self._missed(server, object_id)  # its peers have buried it
                 raise BlobNotFound(object_id)
             return answer
 
-        asking: FirstAnswer[T] = FirstAnswer(believed, self._clock, self._cluster.failed, discard, self._is_absent, grace)
+        def is_absent(errors: Errors) -> bool:
+            return self._is_absent(groups, errors)
+
+        asking = FirstAnswer(believed, self._clock, self._cluster.failed, question.discard, is_absent, grace)
         try:
             answer = await asking.of(servers)
         except NoAnswer as no:
-            raise self._verdict(object_id, no.errors) from None
+            raise self._verdict(object_id, groups, no.errors) from None
         if asking.errors and asking.winner is not None:
             self._suspects.name_those_without(object_id, asking.winner, asking.errors)
         return answer
 
-    def _is_absent(self, errors: Errors) -> bool:
-        """Whether so many members have said no that no acknowledged copy can hide, in any group."""
+    def _is_absent(self, groups: Sequence[Group], errors: Errors) -> bool:
+        """Whether so many members have said no that no acknowledged copy can hide, in any of some groups."""
         return not any(
             may_hide(
                 self._needed_in(group),
                 len(group.members),
                 sum(self._denies(member, errors) for member in group.members),
             )
-            for group in self._cluster.topology.groups
+            for group in groups
         )
 
     def _denies(self, member: Server, errors: Errors) -> bool:
         """Whether a member has said no, and is not one that may lack what its peers hold."""
         return isinstance(errors.get(member), BlobNotFound) and self._cluster.is_read_from(member)
 
-    def _verdict(self, object_id: BlobID, errors: Errors) -> SOSError:
+    def _verdict(self, object_id: BlobID, groups: Sequence[Group], errors: Errors) -> SOSError:
         """Say what the answers come to when none of them was good. A 404 is true, never made by a fault."""
         self._log.debug("Nobody gives {id}: {errors}", id=object_id, errors=errors)
         for error in errors.values():
             if isinstance(error, RangeNotSatisfiable):
                 return error
-        if self._is_absent(errors):
+        if self._is_absent(groups, errors):
             return BlobNotFound(object_id)
         return Unavailable(f"Too few of the blob servers that may hold {object_id} can be asked, or have it undamaged, now.")
 

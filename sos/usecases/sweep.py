@@ -154,11 +154,18 @@ class _Census:
         self._times: dict[Server, float] = {}
 
     async def take(self, needed_in: Callable[[Group], int]) -> None:
-        """Read all manifests, and note what hinders the sweep: groups in which one can hide, and those not to be read."""
-        for group in self._cluster.topology.groups:
+        """Read all manifests, and note what hinders the sweep: groups in which one can hide, and those not to be read.
+
+        Strays first, everywhere: a round may carry one home, and forget it, between the lists of two groups. One that was
+        not read here is at home when home is listed.
+        """
+        groups = self._cluster.topology.groups
+        begun = {server for group in groups for server in group.members if await self._read_strays(server, group)}
+        for group in groups:
             listed = 0
             for server in group.members:
-                listed += await self._list(server, group) and self._cluster.is_read_from(server)
+                has_all = server in begun and await self._list(server, group)
+                listed += has_all and self._cluster.is_read_from(server)
             if may_hide(needed_in(group), len(group.members), listed):
                 self._report.hindrances.append(
                     f"of the {len(group.members)} members of group {group.name}, {listed} could be asked for all that they"
@@ -167,15 +174,30 @@ class _Census:
         for server, ahead in astray(self._times, self._cluster.versions.now()).items():
             self._report.hindrances.append(f"{complaint_of(server, ahead)}: what it takes for old may be young.")
 
-    async def _list(self, server: Server, group: Group) -> bool:
-        """Read the manifests of one member, and say whether it has named them all."""
-        sweepable, digested, after = self._cluster.sweepable(server), self._cluster.digested(server), ""
-        if sweepable is None or digested is None:
+    async def _read_strays(self, server: Server, group: Group) -> bool:
+        """Read the manifests that one member keeps for another group, and say whether it has named them all."""
+        digested, after = self._cluster.digested(server), ""
+        if digested is None:
             return False
         try:
-            said = (await digested.summary()).time
-            if said is not None:
-                self._times[server] = said
+            summary = await digested.summary()
+            if summary.time is not None:
+                self._times[server] = summary.time
+            while summary.strays and (page := await digested.strays(after, self._page)):
+                manifests = [entry for entry in page if entry.is_live and entry.kind is Kind.MANIFEST]
+                await self._read_page(manifests, server, group)
+                after = page[-1].id
+        except SOSError as error:
+            self._report.failures.append(_about(server, error))
+            return False
+        return True
+
+    async def _list(self, server: Server, group: Group) -> bool:
+        """Read the manifests of one member, and say whether it has named them all."""
+        sweepable, after = self._cluster.sweepable(server), ""
+        if sweepable is None:
+            return False
+        try:
             while page := await sweepable.of_kind(Kind.MANIFEST, after, self._page):
                 await self._read_page(page, server, group)
                 after = page[-1].id

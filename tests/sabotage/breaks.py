@@ -184,6 +184,16 @@ BREAKS: Sequence[Break] = [
     ),
     Break("sweep-without-version", "F33", ("tests/contracts/test_sweepable.py::test_a_renewed_chunk_stays",)),
     Break("sweep-without-age", "F33", ("tests/contracts/test_sweepable.py::test_a_chunk_that_was_taken_lately_stays",)),
+    Break(
+        "home-not-asked-last",
+        "I6",
+        ("tests/usecases/test_strays.py::test_what_is_carried_home_while_it_is_looked_for_is_found",),
+    ),
+    Break(
+        "sweep-without-strays-first",
+        "I6 F33",
+        ("tests/usecases/test_sweep.py::test_a_manifest_that_is_carried_home_meanwhile_counts",),
+    ),
     Break("sweep-without-a-group", "F34", ("tests/usecases/test_sweep.py::test_a_group_out_of_reach_hinders_it",)),
     Break(
         "round-ends-its-timer",

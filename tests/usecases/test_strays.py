@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
+import pytest
 from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,6 +43,17 @@ class OldContract(Switched):
 
     async def summary(self) -> Any:
         raise Unsupported("It speaks the old contract.")
+
+
+class Late(Switched):
+    """A member that answers its first question when a round has gone by."""
+
+    meanwhile: Callable[[], None] = staticmethod(lambda: None)
+
+    async def stat(self, blob_id: BlobID) -> Entry:
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
+        return await super().stat(blob_id)
 
 
 class Place:
@@ -110,6 +122,28 @@ def test_what_the_next_group_takes_is_carried_home_and_forgotten_there() -> None
     assert place.held() == ["live", "live", "nothing", "nothing"]
     assert place.strays() == [0, 0, 0, 0]
     assert place.fetched() == "red"
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_what_is_carried_home_while_it_is_looked_for_is_found(is_silent: bool) -> None:
+    """I6: home was asked too early, and the other group too late. Where home is silent then, nobody says 404 for it."""
+    place = Place({"n0": Late})
+    place.switch(HOME, False)
+    place.upload()
+    place.switch(HOME, True)
+
+    def meanwhile() -> None:
+        place.round()
+        assert place.held() == ["live", "live", "nothing", "nothing"]
+        place.switch(HOME, not is_silent)
+
+    late = place.members["n0"]
+    assert isinstance(late, Late)
+    late.meanwhile = meanwhile
+    if is_silent:
+        assert isinstance(failure_of(place.downloads.stat(ABC)), Unavailable)
+    else:
+        assert place.fetched() == "red"
 
 
 def test_a_stray_is_kept_until_every_member_at_home_has_it() -> None:

@@ -170,6 +170,35 @@ def test_a_manifest_in_another_group_counts() -> None:
     assert chunks_of(one) == ids_of(OBJECT)
 
 
+def test_a_manifest_that_is_carried_home_meanwhile_counts() -> None:
+    """It was a stray when its home was listed, and is forgotten when the group is listed that kept it."""
+    place = Place()
+    stores = place.stores("hn")
+    probe = cluster_with(place.clock(), {name: {name: place.stores("x")[0]} for name in ("one", "two")})
+    home, other = (group.name for group in probe.groups_for(OBJECT.id))
+    put_chunks(stores[1:], OBJECT)
+    stray = Entry(id=OBJECT.id, version=Version(2), kind=Kind.MANIFEST, is_stray=True)
+    success_of(stores[1].receive(stray, bytes_body(manifest_json(OBJECT.manifest))))
+    place.wait()
+
+    class Listed(Flaky):
+        """Lets a round happen when it has listed its manifests."""
+
+        async def of_kind(self, kind: Kind, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+            listed = await super().of_kind(kind, after, limit)
+            if kind is Kind.MANIFEST:
+                success_of(Replication(cluster, SilentReporter()).round())
+            return listed
+
+    groups: dict[str, dict[str, IBlobStore]] = {home: {"h": Listed(stores[0])}, other: {"n": stores[1]}}
+    cluster = cluster_with(place.clock(), groups)
+    report = sweep(cluster)
+    assert success_of(stores[0].stat(OBJECT.id)).kind is Kind.MANIFEST
+    assert isinstance(failure_of(stores[1].stat(OBJECT.id)), BlobNotFound)
+    assert (report.manifests, report.swept) == (1, Swept())
+    assert chunks_of(stores[1]) == ids_of(OBJECT)
+
+
 @pytest.mark.parametrize("error", [DOWN, Unsupported("It speaks the old contract.")])
 def test_a_group_out_of_reach_hinders_it(error: Exception) -> None:
     """F34: a manifest may hide there."""

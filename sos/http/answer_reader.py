@@ -46,6 +46,8 @@ class AnswerReader:
         self.headers: list[tuple[bytes, bytes]] = []
         self.length: int | None = None
         """What ``Content-Length`` says."""
+        self.left = 0
+        """Bytes of a body with a length that are still to come."""
         self.pieces: list[bytes] = []
         """Pieces of the body that nobody has taken yet; `take` takes them."""
         self.has_head = False
@@ -54,7 +56,6 @@ class AnswerReader:
         self._interims = 0
         self._head_size = 0
         self._tail = b""
-        self._left = 0
         self._is_chunked = False
         self._has_excess = False
         self._has_controls = False
@@ -144,7 +145,7 @@ class AnswerReader:
         if self._is_head or self.status in _WITHOUT_BODY or self.length == 0:
             self._end()
         elif self.length is not None:
-            self._left = self.length
+            self.left = self.length
         elif not self._is_chunked:
             raise AnswerRefused("its answer has neither a length nor chunks, and might end anywhere")
 
@@ -174,11 +175,11 @@ class AnswerReader:
         self._parser = None  # it holds on to us: without this, each answer would wait for the garbage collector
 
     def _feed_counted(self, data: bytes) -> None:
-        piece = data if len(data) <= self._left else data[: self._left]
+        piece = data if len(data) <= self.left else data[: self.left]
         self._has_excess = len(piece) < len(data)
-        self._left -= len(piece)
+        self.left -= len(piece)
         self.pieces.append(piece)
-        if not self._left:
+        if not self.left:
             self._end()
 
     def _feed_chunks(self, data: bytes) -> None:

@@ -22,6 +22,7 @@ from sos.http.answer_reader import AnswerReader, AnswerRefused
 from sos.http.bodies import BytesBody
 from sos.http.deadlines import Deadlines, Watch
 from sos.http.departures import Departures
+from sos.http.gathering import Gathering
 from sos.http.intake import Intake
 from sos.http.origins import Origin
 from sos.http.outlet import Outlet, outlet_of
@@ -89,6 +90,7 @@ class Connection(TwistedProtocol):
 
     _outlet: Outlet
     _intake: Intake
+    _gathering: Gathering
 
     def __init__(
         self, origin: Origin, clock: IReactorTime, deadlines: Deadlines, home: Home, departures: Departures
@@ -98,6 +100,7 @@ class Connection(TwistedProtocol):
         self._deadlines = deadlines
         self._home = home
         self._departures = departures
+        self._clock = clock
         self._watch = Watch(clock, self._time_is_up)
         self._first_byte = deadlines.first_byte
         self._answering: Deferred[Answer] | None = None
@@ -151,6 +154,7 @@ class Connection(TwistedProtocol):
         self._home.enter(self)
         self._outlet = outlet_of(self.transport, self._departures, self._clog)
         self._intake = Intake(self.transport)
+        self._gathering = Gathering(self.transport, self._clock)
         set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
         if set_no_delay is not None:
             set_no_delay(True)
@@ -168,7 +172,8 @@ class Connection(TwistedProtocol):
             self.fail(str(error))
             return
         if self._body is not None:
-            self._intake.moved(len(data))
+            if self._intake.moved(len(data)):
+                self._gathering.until(reader.left)
             self._carry_on(reader, self._body)
         elif reader.has_head:
             self._deliver(reader)
@@ -193,7 +198,7 @@ class Connection(TwistedProtocol):
         if self._is_reading and not self._is_dropped:
             self._is_reading = False
             self._watch.pause()
-            self._intake.narrow()
+            self._narrow()
             self._transport.pauseProducing()
 
     def resume(self) -> None:
@@ -267,7 +272,7 @@ class Connection(TwistedProtocol):
             sending.stop()
         if is_sent and reader.may_be_followed and not self._is_clogged:
             self.resume()
-            self._intake.narrow()
+            self._narrow()
             self._watch.begin(self._deadlines.idle)
             self._home.give_back(self)
         else:
@@ -279,7 +284,12 @@ class Connection(TwistedProtocol):
         self._home.forget(self)
         self._watch.end()
         self._outlet.forget()
+        self._gathering.forget()
         self._stop_sending()
+
+    def _narrow(self) -> None:
+        self._intake.narrow()
+        self._gathering.end()
 
     def _give_up(self) -> None:
         """Whoever waited for the answer does so no more."""

@@ -24,11 +24,14 @@ class Intake:
         self._transport = transport if hasattr(transport, "bufferSize") else None
         self._moved = 0
 
-    def moved(self, count: int) -> None:
-        """Note that bytes came, and were taken."""
+    def moved(self, count: int) -> bool:
+        """Note that bytes came, and were taken; say whether so many did that it is a long body."""
         self._moved += count
-        if self._moved >= PROVEN and self._transport is not None:
+        if self._moved < PROVEN:
+            return False
+        if self._transport is not None:
             self._transport.bufferSize = WIDE
+        return True
 
     def narrow(self) -> None:
         """Begin anew: at the end of a body, and where its consumer pauses."""

@@ -15,13 +15,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from twisted.internet import reactor as installed
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import SSL4ServerEndpoint, TCP4ServerEndpoint
+from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import Certificate, PrivateCertificate
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from sos.http.bodies import BytesSource, collect
 from sos.http.client import Client
+from sos.http.gathering import WORTH_A_TURN
 from sos.http.origins import Connector, Origin, tcp_connector
 from sos.words.errors import ServerUnavailable
 from tests.support import ScriptedConsumer
@@ -74,9 +77,11 @@ class Producer(Protocol):
 
 
 @asynccontextmanager
-async def served(length: int, certificate: PrivateCertificate | None = None) -> AsyncIterator[tuple[Any, int]]:
+async def served(
+    length: int, certificate: PrivateCertificate | None = None, protocol: type[Protocol] = Producer
+) -> AsyncIterator[tuple[Any, int]]:
     """Listen, on whatever port is free."""
-    factory: Any = Factory.forProtocol(Producer)
+    factory: Any = Factory.forProtocol(protocol)
     factory.length = length
     if certificate is None:
         endpoint: Any = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
@@ -139,6 +144,65 @@ async def test_a_consumer_that_does_not_drain_stops_the_server() -> None:
         pouring.addErrback(lambda failure: failure.trap(CancelledError))
         pouring.cancel()
         await server.newest.lost
+
+
+class Slowing(Producer):
+    """Sends most of its answer at once, and the rest as it is told."""
+
+    def resumeProducing(self) -> None:
+        """Write what comes at once."""
+        self.transport.unregisterProducer()
+        self.transport.write(bytes(self.left // 2))
+
+
+@implementer(IConsumer)
+class Counting:
+    """Counts bytes, and says when there are enough."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._wanted = 0
+        self._waiting: Deferred[None] = Deferred()
+
+    def write(self, data: bytes) -> None:
+        """Count a piece."""
+        self.count += len(data)
+        if self._wanted and self.count >= self._wanted:
+            self._wanted = 0
+            self._waiting.callback(None)
+
+    def has(self, count: int) -> Deferred[None]:
+        """Wait for so many bytes in all."""
+        self._wanted, self._waiting = count, Deferred()
+        self.write(b"")
+        return self._waiting
+
+    def fail(self, failure: Failure) -> None:
+        """Say that no more will come."""
+        self._waiting.errback(failure)
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Do nothing."""
+
+    def unregisterProducer(self) -> None:
+        """Do nothing."""
+
+
+@pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]
+async def test_what_a_server_sends_more_slowly_is_not_kept_back_for_long() -> None:
+    """Bytes of a long answer are gathered before they are read; where they do not come, what there is has to do."""
+    length = 8 * WORTH_A_TURN
+    async with served(length, protocol=Slowing) as (server, port), closing(tcp_connector(reactor)) as client:
+        answer = await client.request(b"GET", Origin.of_url(f"http://127.0.0.1:{port}"), b"/")
+        consumer = Counting()
+        pouring = answer.body.startProducing(consumer).addErrback(consumer.fail)
+        await consumer.has(length // 2)
+        for sent in range(3):
+            server.newest.transport.write(b"x" * 10)
+            await consumer.has(length // 2 + 10 * (sent + 1))
+        server.newest.transport.write(bytes(length // 2 - 30))
+        await pouring
+        assert consumer.count == length
 
 
 @pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]

@@ -6,7 +6,6 @@ done with it: a peer may send whatever it likes.
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from sos.decisions.strict_json import parsed
+from sos.decisions.strict_json import compact, parsed
 from sos.words.blob import BlobID, Span
 from sos.words.errors import BadInput
 
@@ -100,7 +99,7 @@ def manifest_json(manifest: Manifest) -> bytes:
         "size": manifest.size,
         "chunks": [[chunk.id, chunk.size] for chunk in manifest.chunks],
     }
-    return json.dumps(shape, separators=(",", ":")).encode("ascii")
+    return compact(shape)
 
 
 def manifest_of(payload: bytes, object_id: BlobID) -> Manifest:

@@ -1,4 +1,7 @@
-"""Strict JSON: what a peer sent is read as it was meant, or not at all."""
+"""Strict JSON: what a peer sent is read as it was meant, or not at all; and what it is sent is as short as can be.
+
+Reader and writer are made once: the library's functions make a new one for each call that is not the plainest.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,11 @@ from typing import Any
 from sos.words.errors import BadInput
 
 
+def compact(shape: Any) -> bytes:
+    """Write JSON for a peer: ASCII, without a space."""
+    return _encode(shape).encode("ascii")
+
+
 def parsed(payload: bytes) -> Any:
     """Read JSON that a peer sent; whoever calls has bounded its length.
 
@@ -15,7 +23,7 @@ def parsed(payload: bytes) -> Any:
     twice, more depth than the stack has, a number of thousands of digits.
     """
     try:
-        return json.loads(payload.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_each_key_once)
+        return _decode(payload.decode("utf-8"))
     except (ValueError, RecursionError):
         raise BadInput("The JSON cannot be read.") from None
 
@@ -29,3 +37,7 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(shape) < len(pairs):
         raise ValueError("a key comes twice")
     return shape
+
+
+_decode = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_each_key_once).decode
+_encode = json.JSONEncoder(separators=(",", ":")).encode

@@ -5,14 +5,13 @@ What comes from a peer is not trusted: every field is checked, and what is wrong
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from sos.decisions.buckets import DIGEST_BYTES, PARTS
-from sos.decisions.strict_json import parsed
+from sos.decisions.strict_json import compact, parsed
 from sos.words.blob import BlobID, Entry, Kind, Metadata, State, Version, blob_id
 from sos.words.errors import BadInput
 from sos.words.interfaces import StoreSummary, Swept
@@ -69,7 +68,7 @@ def entry_of(shape: Any) -> Entry:
 
 def entries_json(entries: Sequence[Entry]) -> bytes:
     """Write a page of entries."""
-    return _json([entry_shape(entry) for entry in entries])
+    return compact([entry_shape(entry) for entry in entries])
 
 
 def entries_of(payload: bytes) -> list[Entry]:
@@ -82,7 +81,7 @@ def entries_of(payload: bytes) -> list[Entry]:
 
 def digests_json(digests: Sequence[bytes]) -> bytes:
     """Write 64 digests."""
-    return _json([digest.hex() for digest in digests])
+    return compact([digest.hex() for digest in digests])
 
 
 def digests_of(payload: bytes) -> list[bytes]:
@@ -95,7 +94,7 @@ def digests_of(payload: bytes) -> list[bytes]:
 
 def summary_json(summary: StoreSummary) -> bytes:
     """Write what a store says of itself."""
-    return _json(
+    return compact(
         {
             "store": summary.store,
             "root": summary.root.hex(),
@@ -142,7 +141,7 @@ def summary_of(payload: bytes) -> StoreSummary:
 
 def round_json(number: int, group: str) -> bytes:
     """Write the note of a completed round."""
-    return _json({"round": number, "group": group})
+    return compact({"round": number, "group": group})
 
 
 def round_of(payload: bytes) -> tuple[int, str]:
@@ -156,7 +155,7 @@ def round_of(payload: bytes) -> tuple[int, str]:
 
 def tombstones_json(tombstones: Sequence[tuple[BlobID, Version]]) -> bytes:
     """Write which tombstones are to be dropped."""
-    return _json([[name, version] for name, version in tombstones])
+    return compact([[name, version] for name, version in tombstones])
 
 
 def tombstones_of(payload: bytes) -> list[tuple[BlobID, Version]]:
@@ -166,7 +165,7 @@ def tombstones_of(payload: bytes) -> list[tuple[BlobID, Version]]:
 
 def count_json(count: int) -> bytes:
     """Write how many there were."""
-    return _json({"count": count})
+    return compact({"count": count})
 
 
 def count_of(payload: bytes) -> int:
@@ -176,7 +175,7 @@ def count_of(payload: bytes) -> int:
 
 def chunks_json(chunks: Sequence[tuple[BlobID, Version]], is_rehearsal: bool) -> bytes:
     """Write which chunks are to be swept, or only to be counted."""
-    return _json({"chunks": [[name, version] for name, version in chunks], "rehearsal": is_rehearsal})
+    return compact({"chunks": [[name, version] for name, version in chunks], "rehearsal": is_rehearsal})
 
 
 def chunks_of(payload: bytes) -> tuple[list[tuple[BlobID, Version]], bool]:
@@ -190,7 +189,7 @@ def chunks_of(payload: bytes) -> tuple[list[tuple[BlobID, Version]], bool]:
 
 def swept_json(swept: Swept) -> bytes:
     """Write what was swept."""
-    return _json({"chunks": swept.chunks, "size": swept.size})
+    return compact({"chunks": swept.chunks, "size": swept.size})
 
 
 def swept_of(payload: bytes) -> Swept:
@@ -210,10 +209,6 @@ def _named(shape: Any) -> list[tuple[BlobID, Version]]:
     if len(rows) > MOST_NAMED or any(len(row) != 2 or not isinstance(row[0], str) for row in rows):
         raise BadInput(f"At most {MOST_NAMED} pairs of an ID and a version are taken at a time.")
     return [(blob_id(row[0].encode("utf-8", "surrogatepass")), version_of(row[1])) for row in rows]
-
-
-def _json(shape: Any) -> bytes:
-    return json.dumps(shape, separators=(",", ":")).encode("ascii")
 
 
 def _name(value: State | Kind) -> str:

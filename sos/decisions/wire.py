@@ -5,7 +5,6 @@ The front's resources and the remote store both speak from this page; nobody els
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
-from sos.decisions.strict_json import parsed
+from sos.decisions.strict_json import compact, parsed
 from sos.words.blob import NO_METADATA, OLD_CONTRACT, BlobID, Entry, Kind, Metadata, Span, Version
 from sos.words.errors import (
     BadInput,
@@ -248,7 +247,7 @@ def http_date(seconds: int) -> bytes:
 
 def json_bytes(shape: Any) -> bytes:
     """Write a JSON body."""
-    return json.dumps(shape, separators=(",", ":")).encode("ascii") + b"\n"
+    return compact(shape) + b"\n"
 
 
 def stored_json(blob_id: BlobID, size: int, **more: int) -> bytes:

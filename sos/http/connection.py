@@ -19,7 +19,7 @@ from twisted.web.iweb import IBodyProducer
 
 from sos.http.answer import Answer, AnswerBody
 from sos.http.answer_reader import AnswerReader, AnswerRefused
-from sos.http.bodies import BytesBody
+from sos.http.bodies import PIECE, BytesBody
 from sos.http.deadlines import Deadlines, Watch
 from sos.http.departures import Departures
 from sos.http.gathering import Gathering
@@ -106,6 +106,7 @@ class Connection(TwistedProtocol):
         self._answering: Deferred[Answer] | None = None
         self._reader: AnswerReader | None = None
         self._sending: Sending | None = None
+        self._sent = 0  # bytes of a body that went out with its head
         self._body: AnswerBody | None = None
         self._has_heard = False
         self._is_reading = True
@@ -128,9 +129,11 @@ class Connection(TwistedProtocol):
         self._has_heard = False
         self._first_byte = outgoing.first_byte
         body = outgoing.take_body()
-        if body is None:
+        payload = _payload_of(body, outgoing.length)
+        self._sent = len(payload or b"")
+        if body is None or payload is not None:
             self._watch.begin(outgoing.first_byte)
-            self._outlet.write(outgoing.head)
+            self._outlet.write(outgoing.head + payload if payload else outgoing.head)
         else:
             self._watch.begin(self._deadlines.silence)
             self._sending = Sending(self._transport, self._outlet, outgoing.head, body, outgoing.length, self)
@@ -247,7 +250,7 @@ class Connection(TwistedProtocol):
             body = flowing = self._body = AnswerBody(self, reader.length)
             flowing.take(reader.take())
             self._watch.begin(self._deadlines.silence)
-        sent = 0 if sending is None else sending.sent
+        sent = self._sent if sending is None else sending.sent
         answering.callback(Answer(reader.status, reader.headers, reader.length, body, was_early, sent))
         if flowing is not None and flowing is self._body and not flowing.is_flowing:
             self.pause()
@@ -332,3 +335,11 @@ class Connection(TwistedProtocol):
     def _stop_sending(self) -> None:
         if self._sending is not None:
             self._sending.stop()
+
+
+def _payload_of(body: IBodyProducer | None, length: int | None) -> bytes | None:
+    """Give the bytes of a body that are few and here: they go out with the head. None where they have to be poured."""
+    if not isinstance(body, BytesBody) or body.length != length or length > PIECE:
+        return None
+    body.stopProducing()
+    return b"".join(body.pieces)

@@ -38,7 +38,6 @@ from sos.usecases.cluster import Cluster
 from sos.usecases.downloads import Downloads
 from sos.usecases.export import AT_ONCE, Export, IObjectSource
 from sos.usecases.inspection import why_of
-from sos.words.blob import BlobID
 from sos.words.errors import SOSError
 from sos.words.interfaces import IBlobStore
 
@@ -134,7 +133,7 @@ async def written(exported: Export, origin: Origin, progress: IProgressShown) ->
     catalogue = Catalogue(origin.stores)
     progress.begin("export", None)
     try:
-        await exported.run(_names_in(catalogue))
+        await exported.run(catalogue.names())
     finally:
         progress.end()
         counts = exported.counts
@@ -147,8 +146,3 @@ async def written(exported: Export, origin: Origin, progress: IProgressShown) ->
     if origin.damaged:
         complain(f"{origin.damaged} blobs of the store are damaged, and are not exported.")
     return FAILED if counts["complaints"] or catalogue.failures or origin.damaged else 0
-
-
-async def _names_in(catalogue: Catalogue) -> AsyncIterator[Sequence[BlobID]]:
-    async for page in catalogue.pages():
-        yield [listed.blob_id for listed in page]

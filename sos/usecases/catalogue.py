@@ -11,8 +11,8 @@ from sos.decisions.topology import Server
 from sos.usecases.concurrently import concurrently
 from sos.usecases.object_names import manifest_at, object_names
 from sos.words.blob import BlobID, Entry, Kind
-from sos.words.errors import BlobNotFound, SOSError
-from sos.words.interfaces import IBlobStore
+from sos.words.errors import BlobNotFound, Forbidden, SOSError, Unsupported
+from sos.words.interfaces import IBlobStore, IDigested
 
 PAGE = 1000
 """Names read from a member at a time."""
@@ -42,6 +42,21 @@ class Catalogue:
             page = list(listings.merged())
             if page:
                 yield page
+
+    async def names(self) -> AsyncIterator[Sequence[BlobID]]:
+        """Give the names alone, some at a time: as in `pages`, and behind them those of strays that are not among these.
+
+        A round may carry a stray home, and forget it, between the page of its home and that of the group that kept it. What
+        was a stray before the first page, and is on none, has moved or is gone.
+        """
+        strays = await self._strays()
+        async for page in self.pages():
+            names = [listed.blob_id for listed in page]
+            strays.difference_update(names)
+            yield names
+        moved = sorted(strays)
+        for start in range(0, len(moved), self._page):
+            yield moved[start : start + self._page]
 
     async def entries(self, page: Sequence[Listed[Server]]) -> AsyncIterator[tuple[Listed[Server], Entry | None]]:
         """Give each name with its entry, None where no holder gives it; what was deleted meanwhile is left out."""
@@ -74,6 +89,24 @@ class Catalogue:
         if entry.kind is not Kind.MANIFEST:
             return entry
         return evolve(entry, size=(await manifest_at(store, object_id)).size)
+
+    async def _strays(self) -> set[BlobID]:
+        """Give the names of all strays, as far as members tell; a failure is noted."""
+        found: set[BlobID] = set()
+        for server, store in self._stores.items():
+            digested, after = IDigested(store, None), ""
+            try:
+                while digested is not None and (page := await digested.strays(after, self._page)):
+                    found.update(entry.id for entry in page if self._is_wanted(entry))
+                    after = page[-1].id
+            except (Forbidden, Unsupported):  # without a cluster key it tells its own host only; or it has no strays
+                continue
+            except SOSError as error:
+                self.failures.setdefault(server, error)
+        return found
+
+    def _is_wanted(self, entry: Entry) -> bool:
+        return entry.is_live and entry.kind is not Kind.CHUNK and entry.id.startswith(self._prefix)
 
     async def _read_page(self, listings: Reconciliation[Server], server: Server) -> None:
         try:

@@ -8,10 +8,10 @@ import pytest
 
 from sos.decisions.topology import Server
 from sos.usecases.catalogue import Catalogue
-from sos.words.blob import BlobID, Kind
-from sos.words.errors import BlobDamaged, BlobNotFound, ServerUnavailable, Unsupported
+from sos.words.blob import BlobID, Entry, Kind, Version
+from sos.words.errors import BlobDamaged, BlobNotFound, Forbidden, ServerUnavailable, SOSError, Unsupported
 from sos.words.interfaces import IBlobStore
-from tests.support import success_of
+from tests.support import bytes_body, success_of
 from tests.usecases.cluster_of import Flaky, memory_store, put, put_chunked, server
 
 DOWN = ServerUnavailable("http://b:3001", "it is down")
@@ -50,6 +50,54 @@ def test_every_name_comes_once_in_order() -> None:
     assert names_of(stores_of(a="acegik", b="abcxyz", c="")) == list("abcegikxyz")
     assert names_of(stores_of(a="abc", b="bcd"), prefix="b") == ["b"]
     assert names_of(stores_of(a="", b="")) == []
+
+
+def test_a_name_that_moves_meanwhile_is_among_the_names() -> None:
+    """A stray was not at home when home was listed, and is when the group is listed that kept it. Others come as ever."""
+    home, other = memory_store("home"), memory_store("other")
+    put(home, b"z", "z")
+    for name, kind in (("b", Kind.BLOB), ("y", Kind.BLOB), ("c", Kind.CHUNK)):
+        stray = Entry(id=BlobID(name), version=Version(1), kind=kind, is_stray=True)
+        success_of(other.receive(stray, bytes_body(name.encode())))
+
+    class Listed(Flaky):
+        """Has a stray carried here when it was listed."""
+
+        async def enumerate(
+            self, prefix: str = "", after: str = "", limit: int = 1000, kind: Kind | None = None
+        ) -> Sequence[BlobID]:
+            names = await super().enumerate(prefix, after, limit, kind)
+            if kind is Kind.MANIFEST and not after:
+                put(home, b"b", "b")
+                success_of(other.forget(BlobID("b"), Version(1)))
+            return names
+
+    async def read() -> list[BlobID]:
+        stores: dict[Server, IBlobStore] = {server("home"): Listed(home), server("other"): other}
+        return [name async for some in Catalogue(stores, page=1).names() for name in some]
+
+    assert success_of(read()) == ["y", "z", "b"]
+
+
+@pytest.mark.parametrize(
+    ("error", "failures"),
+    [
+        (DOWN, {server("b"): DOWN}),
+        (Unsupported("It speaks the old contract."), {}),
+        (Forbidden("It tells this its own host only."), {}),
+    ],
+)
+def test_a_member_that_fails_to_say_what_its_strays_are_is_named(error: SOSError, failures: dict[Server, SOSError]) -> None:
+    """What it alone has may be missing. One that has none, or may not say, has not failed."""
+    stores = stores_of(a="ac", b="bd")
+    stores[server("b")] = Flaky(stores[server("b")], [error])
+    catalogue = Catalogue(stores)
+
+    async def read() -> list[BlobID]:
+        return [name async for some in catalogue.names() for name in some]
+
+    assert success_of(read()) == list("abcd")
+    assert catalogue.failures == failures
 
 
 def test_each_comes_with_its_holders_and_its_entry() -> None:

@@ -12,12 +12,13 @@ from urllib.parse import urlencode
 from attrs import evolve
 from zope.interface import implementer
 
-from sos.decisions import scrub_wire, sync_wire, wire
+from sos.decisions import batch_wire, scrub_wire, sync_wire, wire
+from sos.decisions.batch import check_batch, check_names, fault_of
 from sos.decisions.buckets import BUCKETS, PARTS, bucket_of
 from sos.http.answer import Answer
 from sos.http.bodies import BytesSource, collect
 from sos.remote import RemoteStore, is_ours
-from sos.words.blob import BlobID, Entry, Kind, Version
+from sos.words.blob import BlobID, Entry, Kind, Parcel, Version
 from sos.words.errors import (
     BadInput,
     BlobNotFound,
@@ -82,7 +83,7 @@ class RemoteReplica(RemoteStore):
         if entry.size is not None:
             headers.append((b"X-Sos-Size", b"%d" % entry.size))
         path = b"/sync/renew/" + entry.id.encode("ascii")
-        answer = await self._answer_of(b"POST", path, headers, b"", blob_id=entry.id)
+        answer = await self._answer_of(b"POST", path, headers, [b""], blob_id=entry.id)
         name, size = self._read(wire.stored_of, await self._payload_of(answer))
         held = self._entry_of(entry.id, answer, size)
         if name != entry.id or held.sha256 != entry.sha256 or entry.size not in (None, size):
@@ -97,6 +98,39 @@ class RemoteReplica(RemoteStore):
         except SOSError:
             answer.body.stopProducing()
             raise
+
+    async def fetch_some(self, blob_ids: Sequence[BlobID]) -> Sequence[Parcel]:
+        """Give small blobs with their bytes; see `IDigested`. Whose bytes they are, the caller looks at."""
+        check_names(blob_ids)
+        answer = await self._batch_answer(b"/sync/fetch", [batch_wire.names_json(blob_ids)])
+        parcels = self._read(batch_wire.batch_of, await self._long_payload_of(answer, batch_wire.MOST_BATCH))
+        if not {parcel.entry.id for parcel in parcels} <= set(blob_ids):
+            raise ServerUnavailable(self.server, "it sent other blobs than it was asked for")
+        return parcels
+
+    async def receive_some(self, parcels: Sequence[Parcel]) -> Sequence[Received | SOSError]:
+        """Send small blobs; see `IDigested`. What cannot go in a batch is refused here."""
+        check_batch(parcels)
+        faults = [fault_of(parcel) for parcel in parcels]
+        sent = [parcel for parcel, fault in zip(parcels, faults, strict=True) if fault is None]
+        outcomes = iter(await self._sent(sent) if sent else ())
+        return [next(outcomes) if fault is None else fault for fault in faults]
+
+    async def _sent(self, parcels: Sequence[Parcel]) -> Sequence[Received | SOSError]:
+        answer = await self._batch_answer(b"/sync/receive", batch_wire.batch_pieces(parcels))
+        if answer.was_early:
+            answer.body.stopProducing()
+            raise ServerUnavailable(self.server, "it acknowledged blobs before it had the whole of them")
+        payload = await self._long_payload_of(answer, batch_wire.MOST_OUTCOMES_JSON)
+        store = self._store_of(answer)
+        outcomes = self._read(lambda raw: batch_wire.outcomes_of(raw, parcels, self.server), payload)
+        return [Received(outcome, store) if isinstance(outcome, Entry) else outcome for outcome in outcomes]
+
+    async def _batch_answer(self, path: bytes, pieces: Sequence[bytes]) -> Answer:
+        try:
+            return await self._answer_of(b"POST", path, (), pieces)
+        except Unsupported:
+            raise Unsupported(f"{self.server} does not take or give many blobs at a time.") from None
 
     async def forget(self, blob_id: BlobID, version: Version) -> None:
         """Drop a stray; see `IDigested`."""
@@ -119,7 +153,7 @@ class RemoteReplica(RemoteStore):
 
     async def note_round(self, number: int, group: str) -> None:
         """Note a round; see `IDigested`."""
-        answer = await self._request(b"POST", b"/sync/round", (), sync_wire.round_json(number, group))
+        answer = await self._request(b"POST", b"/sync/round", (), [sync_wire.round_json(number, group)])
         if answer.status == 409 and is_ours(answer):
             answer.body.stopProducing()
             raise OtherGroup(f"{self.server} belongs to another group than {group}; see --adopt.")
@@ -145,11 +179,13 @@ class RemoteReplica(RemoteStore):
 
     async def _get(self, path: bytes, read: Callable[[bytes], T]) -> T:
         answer = await self._answer_of(b"GET", path)
+        return self._read(read, await self._long_payload_of(answer, sync_wire.MOST_ENTRIES_JSON))
+
+    async def _long_payload_of(self, answer: Answer, most: int) -> bytes:
         try:
-            payload = await collect(answer.body, sync_wire.MOST_ENTRIES_JSON)
+            return await collect(answer.body, most)
         except BlobTooLarge:
             raise ServerUnavailable(self.server, "it answered more than a blob server would") from None
-        return self._read(read, payload)
 
     async def _page(self, path: bytes, after: str, limit: int, also: Mapping[str, str] = {}) -> Sequence[Entry]:
         query = urlencode({"after": after, "limit": str(limit), **also}).encode("ascii")
@@ -159,7 +195,7 @@ class RemoteReplica(RemoteStore):
         return entries
 
     async def _post(self, path: bytes, payload: bytes, headers: wire.Headers = (), blob_id: BlobID | None = None) -> bytes:
-        answer = await self._answer_of(b"POST", path, headers, payload, blob_id=blob_id)
+        answer = await self._answer_of(b"POST", path, headers, [payload], blob_id=blob_id)
         return await self._payload_of(answer)
 
     async def _answer_of(
@@ -167,15 +203,15 @@ class RemoteReplica(RemoteStore):
         method: bytes,
         path: bytes,
         headers: wire.Headers = (),
-        payload: bytes | None = None,
+        pieces: Sequence[bytes] | None = None,
         expected: int = 200,
         blob_id: BlobID | None = None,
     ) -> Answer:
-        return await self._checked(await self._request(method, path, headers, payload), expected, blob_id)
+        return await self._checked(await self._request(method, path, headers, pieces), expected, blob_id)
 
-    async def _request(self, method: bytes, path: bytes, headers: wire.Headers, payload: bytes | None) -> Answer:
+    async def _request(self, method: bytes, path: bytes, headers: wire.Headers, pieces: Sequence[bytes] | None) -> Answer:
         """Send a request that may be repeated: each of these verbs done twice comes to the same."""
-        source = None if payload is None else BytesSource([payload])
+        source = None if pieces is None else BytesSource(pieces)
         named = [*self._headers, *headers]
         return self._heard(await self._client.request(method, self._origin, path, named, source=source))
 

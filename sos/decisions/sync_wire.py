@@ -73,10 +73,15 @@ def entries_json(entries: Sequence[Entry]) -> bytes:
 
 def entries_of(payload: bytes) -> list[Entry]:
     """Read a page of entries, which must ascend by ID. Raises `BadInput`."""
-    entries = [entry_of(shape) for shape in _list(parsed(payload))]
+    entries = entries_in(payload)
     if any(left.id >= right.id for left, right in pairwise(entries)):
         raise BadInput("The entries do not ascend by ID.")
     return entries
+
+
+def entries_in(payload: bytes) -> list[Entry]:
+    """Read entries in any order. Raises `BadInput`."""
+    return [entry_of(shape) for shape in _list(parsed(payload))]
 
 
 def digests_json(digests: Sequence[bytes]) -> bytes:

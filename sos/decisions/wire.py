@@ -162,8 +162,13 @@ def headers_of_error(error: SOSError) -> list[tuple[bytes, bytes]]:
 
 def json_of_error(error: SOSError) -> bytes:
     """Give the body that says an error: one sentence, and its reason where a peer has to know."""
-    reason = error.reason if isinstance(error, BlobConflict) else _REASONS.get(type(error))
+    reason = reason_of(error)
     return json_bytes({"error": str(error)} if reason is None else {"error": str(error), "reason": reason})
+
+
+def reason_of(error: SOSError) -> str | None:
+    """Give what tells an error from others of its status, None where nothing does."""
+    return error.reason if isinstance(error, BlobConflict) else _REASONS.get(type(error))
 
 
 def error_of(status: int, headers: Headers, payload: bytes, server: str, blob_id: BlobID | None) -> SOSError:

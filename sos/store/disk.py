@@ -36,6 +36,7 @@ from sos.store.books import HEALED
 from sos.store.commits import Commits, Writer
 from sos.store.examination import Examination
 from sos.store.holdings import BytesSuspected, Holdings
+from sos.store.in_batches import InBatches
 from sos.store.index import Outcome, Write
 from sos.store.lane import shielded
 from sos.store.listing import MOST_ENTRIES
@@ -66,7 +67,7 @@ _PAGES_A_REAP = 1024
 
 
 @implementer(ILocalReplica)
-class DiskStore:
+class DiskStore(InBatches):
     """Blobs in one directory, which is this process's alone."""
 
     _log = Logger()

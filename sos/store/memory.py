@@ -29,6 +29,7 @@ from sos.store.arrival import (
     limit_of,
     refuse_losers,
 )
+from sos.store.in_batches import InBatches
 from sos.store.listing import MOST_ENTRIES
 from sos.store.reader import MOST_NAMES
 from sos.store.shelf import Held, Shelf
@@ -61,7 +62,7 @@ DEFAULT_CAPACITY = 256 * 1024 * 1024
 
 
 @implementer(ILocalReplica)
-class MemoryStore:
+class MemoryStore(InBatches):
     """Blobs in a dictionary."""
 
     def __init__(

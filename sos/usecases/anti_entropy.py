@@ -14,10 +14,12 @@ from collections.abc import Sequence
 
 from twisted.internet.defer import DeferredSemaphore
 
+from sos.decisions.batch import batches_of
 from sos.decisions.buckets import BUCKETS, BUCKETS_A_PART, runs_of, unequal
 from sos.decisions.ghosts import Ghosts
-from sos.decisions.repair import Bury, Repair, by_id, repairs
+from sos.decisions.repair import Bury, Copy, Repair, by_id, repairs
 from sos.decisions.topology import Server
+from sos.usecases.batches import Batches
 from sos.usecases.cluster import Cluster
 from sos.usecases.concurrently import concurrently, for_each
 from sos.usecases.copying import Copier
@@ -52,6 +54,7 @@ class AntiEntropy:
         self._ghosts = ghosts
         self._cluster = cluster
         self._copier = copier
+        self._batches = Batches(cluster, copier)
         self._at_once = at_once
         self._repairs = DeferredSemaphore(at_once)
 
@@ -82,9 +85,11 @@ class AntiEntropy:
                 self._copier.set_apart(blob_id, holders)
             else:
                 found += repairs(list(held), holders)
-        for are_burials in (True, False):  # what is gone must go first
-            these = [repair for repair in found if isinstance(repair, Bury) is are_burials]
-            await for_each(iter(these), self._carry_out, min(self._at_once, len(these)))
+        burials = [repair for repair in found if isinstance(repair, Bury)]
+        await for_each(iter(burials), self._carry_out, min(self._at_once, len(burials)))  # what is gone must go first
+        batches, others = batches_of(repair for repair in found if not isinstance(repair, Bury))
+        await for_each(iter(others), self._carry_out, min(self._at_once, len(others)))
+        await for_each(iter(batches), self._carry_out_batch, min(self._at_once, len(batches)))
 
     async def _unequal(self, members: Sequence[Server], part: int | None) -> Sequence[int]:
         """Give the parts, or the buckets of a part, in which any two members differ."""
@@ -103,6 +108,15 @@ class AntiEntropy:
     async def _carry_out(self, repair: Repair[Server]) -> None:
         async with self._repairs:
             await self._copier.carry_out(repair)
+
+    async def _carry_out_batch(self, batch: Sequence[Copy[Server]]) -> None:
+        async with self._repairs:
+            left = await self._batches.bring(batch)
+        await for_each(iter(left), self._copy_left, min(self._at_once, len(left)))
+
+    async def _copy_left(self, left: Copy[Server]) -> None:
+        async with self._repairs:
+            await self._copier.copy_announced(left)
 
     async def _entries_of(self, server: Server, bucket: int, buckets: int) -> Sequence[Entry] | None:
         """List buckets at a member, None where they cannot be listed whole."""

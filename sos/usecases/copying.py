@@ -10,10 +10,11 @@ from twisted.internet.defer import DeferredSemaphore
 from twisted.logger import Logger
 from twisted.web.iweb import IBodyProducer
 
+from sos.decisions.batch import LARGEST
 from sos.decisions.digests import expected_of
 from sos.decisions.repair import AllDamaged, Bury, Copy, OtherBytes, Renew, Repair
 from sos.decisions.topology import Server
-from sos.http.bodies import PIECE, BytesBody, collect
+from sos.http.bodies import BytesBody, collect
 from sos.http.verified_body import VerifiedBody
 from sos.usecases.cluster import Cluster
 from sos.usecases.suspects import Suspects
@@ -21,7 +22,7 @@ from sos.words.blob import BlobID, Entry
 from sos.words.errors import BlobConflict, BlobNotFound, DigestMismatch, SOSError, StoreFull, Unavailable
 from sos.words.interfaces import IRoundReporter, OpenBlob
 
-SMALL = PIECE
+SMALL = LARGEST
 """Bytes up to which a blob is taken whole before it is sent on: what is in memory can go over a connection that is kept."""
 
 LARGE_AT_ONCE = 8
@@ -108,6 +109,25 @@ class Copier:
             case OtherBytes() | AllDamaged():
                 self._report(repair)
 
+    # Many at a time: what `Batches` is told, and what it tells
+
+    def announce(self, copies: Iterable[Copy[Server]], source: Server | None) -> None:
+        """Tell the reporter of copies that are about to be made together, or one by one where there is no source for all."""
+        for copy in copies:
+            for target in copy.targets:
+                self._reporter.blob_is_missing(copy.entry.id, target.url)
+                if source is not None:
+                    self._reporter.copy_begins(copy.entry.id, source.url, target.url)
+
+    def count_copied(self, number: int) -> None:
+        """Count copies that were made together."""
+        self._outcome.copied += number
+
+    async def copy_announced(self, left: Copy[Server]) -> None:
+        """Copy by itself what did not go with the others; the reporter knows that it is missing."""
+        for target in left.targets:
+            await self._copy_from_any(left, target)
+
     # One repair at one member
 
     async def _bury(self, entry: Entry, target: Server) -> None:
@@ -122,6 +142,9 @@ class Copier:
     async def copy(self, repair: Copy[Server], target: Server) -> bool:
         """Stream one blob to a member from the first of its holders that can give it, and say whether it arrived."""
         self._reporter.blob_is_missing(repair.entry.id, target.url)
+        return await self._copy_from_any(repair, target)
+
+    async def _copy_from_any(self, repair: Copy[Server], target: Server) -> bool:
         gone = 0
         for source in repair.sources:
             if target in self._outcome.unreachable:
@@ -179,7 +202,7 @@ class Copier:
             )
             if isinstance(error, StoreFull):
                 self._full.add(target)
-            await self._look_after(error, source, target)
+            await self.look_after(error, source, target)
             if isinstance(error, DigestMismatch):  # whoever spoilt the bytes: the source can find out whether it was it
                 await self._suspects.ask(source, entry.id)
             return False
@@ -222,7 +245,7 @@ class Copier:
         except SOSError as error:
             self._log.warn("{id} was not brought to {server}: {error}", id=entry.id, server=target.url, error=error)
             self._fail(target)
-            await self._look_after(error, target)
+            await self.look_after(error, target)
             return False
         return True
 
@@ -237,7 +260,7 @@ class Copier:
         where = ", ".join(server.url for server in repair.members)
         self._log.error("{id} {what}, at {where}: nothing was changed", id=repair.blob_id, what=what, where=where)
 
-    async def _look_after(self, error: SOSError, *servers: Server) -> None:
+    async def look_after(self, error: SOSError, *servers: Server) -> None:
         """Ask members for one name, so that a dead one costs the round one failure and not one for each blob."""
         if not isinstance(error, Unavailable):
             return

@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from sos.http.bodies import BytesBody
 from sos.http.passed_body import PassedBody
-from sos.words.blob import BlobID, Entry, Kind, Span, Version
+from sos.words.blob import BlobID, Entry, Kind, Parcel, Span, Version
 from sos.words.errors import ServerUnavailable, SOSError
 from sos.words.interfaces import IRemoteReplica, OpenBlob, Received, Removed, StoreSummary, Swept
 
@@ -80,6 +80,14 @@ class WatchedStore:
     async def fetch_past_expiry(self, blob_id: BlobID) -> OpenBlob:
         """See `IDigested`."""
         return self._watched_open(await self._watched(self._store.fetch_past_expiry(blob_id)))
+
+    async def fetch_some(self, blob_ids: Sequence[BlobID]) -> Sequence[Parcel]:
+        """See `IDigested`."""
+        return await self._watched(self._store.fetch_some(blob_ids))
+
+    async def receive_some(self, parcels: Sequence[Parcel]) -> Sequence[Received | SOSError]:
+        """See `IDigested`."""
+        return await self._watched(self._store.receive_some(parcels))
 
     async def forget(self, blob_id: BlobID, version: Version) -> None:
         """See `IDigested`."""

@@ -9,9 +9,9 @@ from urllib.parse import parse_qsl
 from attrs import evolve
 from twisted.web.resource import Resource
 
-from sos.decisions import scrub_wire, sync_wire, wire
+from sos.decisions import batch_wire, scrub_wire, sync_wire, wire
 from sos.decisions.buckets import BUCKETS, PARTS
-from sos.http.bodies import collect
+from sos.http.bodies import BytesBody, collect, pour
 from sos.http.request import Request
 from sos.web.resource import NoSuchPath, last_segment, respond_json
 from sos.web.store_resource import StoreResource
@@ -39,6 +39,8 @@ def sync_leaves(store: ILocalReplica) -> Mapping[bytes, Resource]:
         b"sync/bucket/": BucketResource(store),
         b"sync/strays": EntriesResource(store, store.strays),
         b"sync/tombstones": EntriesResource(store, store.old_tombstones),
+        b"sync/fetch": FetchResource(store),
+        b"sync/receive": ReceiveResource(store),
         b"sync/renew/": RenewResource(store),
         b"sync/forget/": ForgetResource(store),
         b"sync/suspect/": SuspectResource(store),
@@ -142,6 +144,28 @@ class RenewResource(SyncResource):
         received = await self._store.renew(entry if size is None else evolve(entry, size=wire.number(size)))
         headers = [*wire.internal_headers(received.entry), *self.always(request)]
         respond_json(request, wire.stored_json(received.entry.id, received.entry.size or 0), headers)
+
+
+class FetchResource(SyncResource):
+    """``/sync/fetch``: many small blobs with their bytes, be they expired."""
+
+    async def handle_POST(self, request: Request) -> None:
+        """Send those that were asked for, and can be had in this way."""
+        names = batch_wire.names_of(await collect(request.body, batch_wire.MOST_NAMES_JSON))
+        body = BytesBody(*batch_wire.batch_pieces(await self._store.fetch_some(names)))
+        request.begin(200, [(b"Content-Type", wire.DEFAULT_TYPE), *self.always(request)], body.length)
+        await pour(body, request)
+        request.finish()
+
+
+class ReceiveResource(SyncResource):
+    """``/sync/receive``: many small blobs to be stored."""
+
+    async def handle_POST(self, request: Request) -> None:
+        """Store them, and say what came of each once all are durable."""
+        parcels = batch_wire.batch_of(await collect(request.body, batch_wire.MOST_BATCH))
+        outcomes = await self._store.receive_some(parcels)
+        self._respond(request, batch_wire.outcomes_json(parcels, outcomes))
 
 
 class ForgetResource(SyncResource):

@@ -142,3 +142,11 @@ class Entry:
     def is_expired(self, now: float) -> bool:
         """Whether the blob is to be gone at this unix time."""
         return self.expires is not None and self.expires <= now
+
+
+@frozen
+class Parcel:
+    """A small blob on its way among others: its entry, and all of its bytes."""
+
+    entry: Entry
+    payload: bytes

@@ -15,7 +15,8 @@ from twisted.internet.interfaces import IConsumer
 from twisted.web.iweb import IBodyProducer
 from zope.interface import Attribute, Interface
 
-from sos.words.blob import OLD_CONTRACT, BlobID, Entry, Kind, Span, Version
+from sos.words.blob import OLD_CONTRACT, BlobID, Entry, Kind, Parcel, Span, Version
+from sos.words.errors import SOSError
 from sos.words.versions import HybridClock
 
 T = TypeVar("T")
@@ -291,6 +292,20 @@ class IDigested(Interface):
         """Open a live blob as `IBlobFetcher.fetch` does, also one that has expired, while its bytes are still here.
 
         It is for peers that lack it: until all have turned it into a tombstone, all hold the same.
+        """
+
+    def fetch_some(blob_ids: Sequence[BlobID]) -> Awaitable[Sequence[Parcel]]:
+        """Give blobs with their bytes, expired ones too: those of them that are here, sound, and go in a batch.
+
+        For limits see `sos.decisions.batch`; what is left out may still be had by itself. Raises `BadInput` for more names
+        than a batch may have, `Unsupported` (a server that does not know how), `Unavailable`.
+        """
+
+    def receive_some(parcels: Sequence[Parcel]) -> Awaitable[Sequence[Received | SOSError]]:
+        """Take each blob of a batch as `IBlobReceiver.receive` does; give what that gives, or the error that it raises.
+
+        When the results are there, all that was taken is durable. Raises `BadInput` for more than a batch may have, and
+        `Unsupported`; and `Unavailable`, and then nobody knows what was taken.
         """
 
     def forget(blob_id: BlobID, version: Version) -> Awaitable[None]:

@@ -15,8 +15,8 @@ from sos.decisions.manifest import Chunk, Manifest, chunk_id, manifest_json
 from sos.decisions.topology import Group, Server, Topology
 from sos.store.memory import MemoryStore
 from sos.usecases.cluster import Cluster
-from sos.words.blob import BlobID, Entry, Kind, Span, Version
-from sos.words.errors import ServerUnavailable
+from sos.words.blob import BlobID, Entry, Kind, Parcel, Span, Version
+from sos.words.errors import ServerUnavailable, SOSError
 from sos.words.interfaces import (
     IBlobRemover,
     IBlobStore,
@@ -148,6 +148,12 @@ class Flaky:
 
     async def fetch_past_expiry(self, blob_id: BlobID) -> OpenBlob:
         return await self._answer("fetch_past_expiry", blob_id)  # type: ignore[no-any-return]
+
+    async def fetch_some(self, blob_ids: Sequence[BlobID]) -> Sequence[Parcel]:
+        return await self._answer("fetch_some", blob_ids)  # type: ignore[no-any-return]
+
+    async def receive_some(self, parcels: Sequence[Parcel]) -> Sequence[Received | SOSError]:
+        return await self._answer("receive_some", parcels)  # type: ignore[no-any-return]
 
     async def forget(self, blob_id: BlobID, version: Version) -> None:
         await self._answer("forget", blob_id, version)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IBodyProducer
 
-from sos.words.blob import Entry
+from sos.words.blob import Entry, Parcel
 from sos.words.errors import SOSError
 from sos.words.interfaces import ILocalReplica, Received
 from tests.usecases.cluster_of import Flaky
@@ -90,3 +90,10 @@ class Stepped(Flaky):
         self.stored += 1
         self.bytes_in += received.entry.size or 0
         return received
+
+    async def receive_some(self, parcels: Sequence[Parcel]) -> Sequence[Received | SOSError]:
+        outcomes = await super().receive_some(parcels)
+        taken = [outcome for outcome in outcomes if isinstance(outcome, Received)]
+        self.stored += len(taken)
+        self.bytes_in += sum(received.entry.size or 0 for received in taken)
+        return outcomes

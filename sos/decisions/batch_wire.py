@@ -1,0 +1,127 @@
+"""Batches on their way between servers: names that are asked for, blobs with their bytes, and what came of each.
+
+A batch of blobs is the JSON of its entries, as ``/sync/bucket`` lists them, a line end, and then the bytes of each, one
+after the other; how many bytes each has, its entry says. `docs/wire.rst` has it in words. What comes from a peer is not
+trusted: what is wrong anywhere is `BadInput` for all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import evolve
+
+from sos.decisions import sync_wire, wire
+from sos.decisions.batch import ROOM, check_batch, check_names, fault_of
+from sos.decisions.strict_json import parsed
+from sos.words.blob import BlobID, Entry, Parcel, blob_id
+from sos.words.errors import BadInput, SOSError
+from sos.words.interfaces import Received
+
+MOST_NAMES_JSON = 32 * 1024
+"""Bytes of the names that are asked for: 128 of the longest have 17 KiB."""
+
+MOST_BATCH = ROOM + 16
+"""Bytes of a batch: what all of it weighs, and the brackets around its entries."""
+
+MOST_OUTCOMES_JSON = 256 * 1024
+"""Bytes of what came of a batch: 128 refusals with the longest IDs and sentences have 100 KiB."""
+
+_REFUSED = 503
+"""The status of an error that has none, for nobody would be left to tell: here somebody is."""
+
+
+def names_json(names: Sequence[BlobID]) -> bytes:
+    """Write which blobs are asked for."""
+    return wire.json_bytes(list(names))
+
+
+def names_of(payload: bytes) -> list[BlobID]:
+    """Read which blobs are asked for. Raises `BadInput`."""
+    shape = parsed(payload)
+    if not isinstance(shape, list) or not all(isinstance(name, str) for name in shape):
+        raise BadInput("The blobs that are asked for are a list of IDs.")
+    names = [blob_id(name.encode("utf-8", "surrogatepass")) for name in shape]
+    check_names(names)
+    return names
+
+
+def batch_pieces(parcels: Sequence[Parcel]) -> list[bytes]:
+    """Write a batch, in pieces that belong together."""
+    head = sync_wire.entries_json([parcel.entry for parcel in parcels])
+    return [head, b"\n", *(parcel.payload for parcel in parcels)]
+
+
+def batch_of(payload: bytes) -> list[Parcel]:
+    """Read a batch. Raises `BadInput`."""
+    end = payload.find(b"\n")
+    if end < 0:
+        raise BadInput("A batch begins with one line of JSON.")
+    parcels, at = [], end + 1
+    for entry in sync_wire.entries_in(payload[:end]):
+        parcel = Parcel(_kept(entry), payload[at : at + (entry.size or 0)])
+        fault = fault_of(parcel)
+        if fault is not None:
+            raise fault
+        parcels.append(parcel)
+        at += len(parcel.payload)
+    if at != len(payload):
+        raise BadInput("There are other bytes in a batch than its entries say.")
+    check_batch(parcels)
+    return parcels
+
+
+def outcomes_json(parcels: Sequence[Parcel], outcomes: Sequence[Received | SOSError]) -> bytes:
+    """Write what came of each blob of a batch."""
+    pairs = zip(parcels, outcomes, strict=True)
+    return wire.json_bytes([_shape_of(parcel.entry.id, outcome) for parcel, outcome in pairs])
+
+
+def outcomes_of(payload: bytes, parcels: Sequence[Parcel], server: str) -> list[Entry | SOSError]:
+    """Read what came of each blob of a batch that a server was sent: what it holds now, or why it did not take it.
+
+    Raises `BadInput`, also for an answer that speaks of other blobs, or of other bytes.
+    """
+    shapes = parsed(payload)
+    if not isinstance(shapes, list) or len(shapes) != len(parcels):
+        raise BadInput("There is not one outcome for each blob of the batch.")
+    return [_outcome_of(shape, parcel.entry, server) for shape, parcel in zip(shapes, parcels, strict=True)]
+
+
+def _kept(entry: Entry) -> Entry:
+    """Leave out of the metadata what is not kept of an upload's headers either, above all `wire.INTERNAL` names."""
+    pairs = entry.metadata.pairs
+    return evolve(entry, metadata=wire.metadata_of(pairs)) if pairs else entry
+
+
+def _shape_of(name: BlobID, outcome: Received | SOSError) -> dict[str, Any]:
+    if isinstance(outcome, Received):
+        assert outcome.entry.sha256 is not None  # what a store holds has a SHA-256
+        return {"id": name, "version": outcome.entry.version, "sha256": outcome.entry.sha256.hex()}
+    shape: dict[str, Any] = {"id": name, "status": wire.status_of(outcome) or _REFUSED, "error": str(outcome)}
+    reason = wire.reason_of(outcome)
+    if reason is not None:
+        shape["reason"] = reason
+    for _, version in wire.internal_headers_of_error(outcome):
+        shape["version"] = int(version)
+    return shape
+
+
+def _outcome_of(shape: Any, sent: Entry, server: str) -> Entry | SOSError:
+    if not isinstance(shape, dict) or shape.get("id") != sent.id:
+        raise BadInput("An outcome is not that of the blob that was sent.")
+    if "status" in shape:
+        return _error_of(shape, sent.id, server)
+    assert sent.sha256 is not None  # it was in a batch
+    if shape.get("sha256") != sent.sha256.hex():
+        raise BadInput("It acknowledges other bytes than those that it was sent.")
+    return evolve(sent, version=sync_wire.version_of(shape.get("version")))
+
+
+def _error_of(shape: dict[str, Any], name: BlobID, server: str) -> SOSError:
+    status = shape["status"]
+    if type(status) is not int or status == 200:
+        raise BadInput("An error has a status.")
+    headers = [(wire.VERSION, b"%d" % sync_wire.version_of(shape["version"]))] if "version" in shape else []
+    return wire.error_of(status, headers, wire.json_bytes(shape), server, name)

@@ -37,13 +37,16 @@ PARTS_AT_ONCE = 8
 """Parts whose buckets are compared at a time: an answer has 2 KiB."""
 
 RUNS_AT_ONCE = 16
-"""Runs of buckets listed at a time: with few blobs in each it takes several to find work enough, with many it is memory."""
+"""Runs of buckets listed at a time: where each has few blobs to copy it takes several to find work enough."""
+
+BUCKETS_AT_ONCE = 64
+"""Buckets in the runs that are listed at a time: what two replicators may both have under way, a 64th of all."""
 
 ENTRIES_A_RUN = 64
 """Entries that buckets have together, about, which are listed as one: an answer of 16 KiB."""
 
-LONGEST_RUN = 4
-"""Buckets that are listed as one at most. There are 1,024 runs then: of fewer, two replicators at once would do the same."""
+LONGEST_RUN = 16
+"""Buckets that are listed as one at most: of 10,000 blobs 40, which then share a request. Longer runs would be too few."""
 
 
 class AntiEntropy:
@@ -70,9 +73,11 @@ class AntiEntropy:
             differing.extend(part * BUCKETS_A_PART + bucket for bucket in buckets)
 
         await for_each(iter(await self._unequal(members, None)), look_into, PARTS_AT_ONCE)
-        runs = runs_of(differing, min(ENTRIES_A_RUN * BUCKETS // max(entries, 1), LONGEST_RUN))
+        longest = max(1, min(ENTRIES_A_RUN * BUCKETS // max(entries, 1), LONGEST_RUN))
+        runs = runs_of(differing, longest)
         firsts = iter(self._cluster.in_chance_order(runs))
-        await for_each(firsts, lambda first: self.repair(members, first, runs[first]), RUNS_AT_ONCE)
+        at_once = min(BUCKETS_AT_ONCE // longest, RUNS_AT_ONCE)
+        await for_each(firsts, lambda first: self.repair(members, first, runs[first]), at_once)
 
     async def repair(self, members: Sequence[Server], bucket: int, buckets: int = 1) -> None:
         """List a bucket at the members, or so many from there on, and repair what differs in them."""

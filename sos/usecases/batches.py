@@ -36,7 +36,7 @@ class Batches:
     async def bring(self, copies: Sequence[Copy[Server]]) -> Sequence[Copy[Server]]:
         """Bring blobs that have the same sources to the same targets; give the copies that are left to be made."""
         sources, targets = copies[0].sources, copies[0].targets
-        source = next(iter(self._able(sources)), None)
+        source = next(iter(self._able(sources)), None) if self._able(targets) else None
         self._copier.announce(copies, source)
         parcels = [] if source is None else await self._fetched(source, [copy.entry for copy in copies])
         left: list[Copy[Server]] = []

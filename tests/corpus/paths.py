@@ -22,9 +22,10 @@ ROUTES: dict[Port, dict[bytes, frozenset[bytes]]] = {
             frozenset({b"GET"}),
         ),
         **dict.fromkeys(
-            (b"/sync/renew/a", b"/sync/forget/a", b"/sync/suspect/a", b"/sync/drop", b"/sync/round"),
+            (b"/sync/renew/a", b"/sync/forget/a", b"/sync/suspect/a", b"/sync/drop", b"/sync/round", b"/sync/fetch"),
             frozenset({b"POST"}),
         ),
+        b"/sync/receive": frozenset({b"POST"}),
     },
 }
 """Every path of every port that is one, and its methods. All else is 404."""

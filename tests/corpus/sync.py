@@ -5,8 +5,8 @@ from __future__ import annotations
 from tests.corpus.rows import FRESH, Asked, Behind, Port, get, request, shown
 
 
-def _asked(name: str, data: bytes, *statuses: int, behind: Behind = Behind.READ) -> Asked:
-    return Asked(name=name, port=Port.BLOB, data=data, statuses=statuses, behind=behind)
+def _asked(name: str, data: bytes, *statuses: int, behind: Behind = Behind.READ, body: bytes | None = None) -> Asked:
+    return Asked(name=name, port=Port.BLOB, data=data, statuses=statuses, behind=behind, body=body)
 
 
 _NO_NUMBERS = (b"-1", b"", b"%D9%A5", b"1e3", b"0x1", b"+1", b"1_0", b"01", b"%d" % 10**30, b"..", b"%2e", b"a")
@@ -97,4 +97,44 @@ DELETES = [
     ],
 ]
 
-SYNC = [*PLACES, *PAGES, *JSON, *VERSIONS, *DELETES]
+_HELLO = b'[{"id":"a","version":1,"state":"live","kind":"blob","size":5,"sha256":"%b"}]\n' % (b"0" * 64)
+_NO_BATCHES = (
+    b"", b"\n", b"[]", b"null\n", b"{}\n", b"[1]\n", b"[NaN]\n", b"[" * 9_000 + b"\n", b"[]\nx", b"\xff\n", _HELLO,
+    _HELLO + b"hell", _HELLO + b"hello!", _HELLO + b"hello\n", _HELLO.replace(b"live", b"deleted") + b"hello",
+    _HELLO.replace(b":5,", b":65537,") + bytes(65_537), _HELLO.replace(b":5,", b":-1,"),
+    _HELLO.replace(b":5,", b":5.0,") + b"hello", _HELLO.replace(b'"a"', b'"../x"') + b"hello",
+    _HELLO.replace(b'"a"', b'"A"') + b"hello",
+    _HELLO.replace(b'"size":5,', b"") + b"hello", _HELLO.replace(b'"size":5', b'"size":5,"size":5') + b"hello",
+    _HELLO.replace(b"]", b",") + _HELLO[1:] + b"hellohello", _HELLO.replace(b":1,", b":%d," % 2**63) + b"hello",
+    b"[" + b",".join(b'{"id":"n%d","version":1,"state":"live","kind":"blob","size":0,"sha256":"%b"}' % (number, b"0" * 64)
+                     for number in range(129)) + b"]\n",
+)  # fmt: skip
+"""What is no batch of blobs."""
+
+BATCHES = [
+    *[
+        _asked(f"B6 no batch {number} {shown(body)}", _posted(b"/sync/receive", body), 400)
+        for number, body in enumerate(_NO_BATCHES)
+    ],
+    *[
+        _asked(f"B6 no names {number} {shown(body)}", _posted(b"/sync/fetch", body), 400)
+        for number, body in enumerate(
+            (
+                *_BAD_JSON[:2],
+                *_BAD_JSON[3:],
+                b'["a","a"]',
+                b'["A"]',
+                b"[1]",
+                b"[%b]" % b",".join(b'"n%d"' % n for n in range(129)),
+            )
+        )
+    ],
+    _asked("B6 a batch with a wrong digest", _posted(b"/sync/receive", _HELLO + b"hello"), 200),
+    _asked("B6 a batch of nothing", _posted(b"/sync/receive", b"[]\n"), 200, body=b"[]\n"),
+    _asked("B6 /sync/fetch of nothing", _posted(b"/sync/fetch", b"[]"), 200, body=b"[]\n"),
+    _asked("B6 /sync/fetch of what is not here", _posted(b"/sync/fetch", b'["nothing"]'), 200, body=b"[]\n"),
+    _asked("B15 /sync/fetch of 100 KB", _posted(b"/sync/fetch", b" " * 100_000), 413, behind=Behind.EITHER),
+    _asked("B15 /sync/receive of 2 MB", _posted(b"/sync/receive", bytes(2_000_000)), 413, behind=Behind.EITHER),
+]
+
+SYNC = [*PLACES, *PAGES, *JSON, *VERSIONS, *DELETES, *BATCHES]

@@ -1,0 +1,92 @@
+"""Many small blobs at a time, on a disk: they share a commit, and nobody is answered before it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from sos.store.disk import DiskStore
+from sos.words.blob import BlobID, Entry, Parcel, Version
+from sos.words.errors import BlobConflict, SOSError, StoreReadOnly
+from sos.words.interfaces import Received
+from tests.store.faults import Bench, database_error
+from tests.store.test_commits import HeldThread, commits
+from tests.support import bytes_body, success_of
+
+NUMBER = 20
+
+
+def parcels() -> list[Parcel]:
+    """Make small blobs."""
+    payloads = [b"%d" % number for number in range(NUMBER)]
+    return [
+        Parcel(
+            Entry(id=BlobID(f"n{number}"), version=Version(5), size=len(payload), sha256=hashlib.sha256(payload).digest()),
+            payload,
+        )
+        for number, payload in enumerate(payloads)
+    ]
+
+
+def receiving(store: DiskStore) -> Deferred[Sequence[Received | SOSError]]:
+    """Begin to take them in."""
+    return Deferred.fromCoroutine(_received(store))
+
+
+async def _received(store: DiskStore) -> Sequence[Received | SOSError]:
+    return await store.receive_some(parcels())
+
+
+@pytest.fixture
+def thread() -> HeldThread:
+    """Give a writer's thread that the test holds."""
+    return HeldThread()
+
+
+def test_a_batch_shares_a_commit(bench: Bench, thread: HeldThread) -> None:
+    """The first of it may be alone in one, for it does not wait for company."""
+    store = bench.open(commit_in_thread=thread)
+    before = commits(bench)
+    batch = receiving(store)
+    thread.run_all()
+    assert all(isinstance(outcome, Received) for outcome in success_of(batch))
+    assert commits(bench) - before <= 2
+    success_of(store.close())
+
+
+def test_a_batch_is_answered_when_all_of_it_is_committed(bench: Bench, thread: HeldThread) -> None:
+    """Whoever hears of it finds each blob in the database, by a connection that knows nothing of this one."""
+    store = bench.open(commit_in_thread=thread)
+    seen: list[object] = []
+    batch = receiving(store)
+    batch.addCallback(lambda outcomes: seen.extend(bench.rows("SELECT CAST(id AS TEXT) FROM entries")))
+    assert not batch.called
+    while not batch.called:
+        assert len(seen) == 0
+        thread.run()
+    assert {name for (name,) in seen} == {parcel.entry.id for parcel in parcels()}  # type: ignore[misc]
+    thread.run_all()
+    success_of(store.close())
+
+
+def test_one_that_loses_in_the_commit_does_not_undo_the_others(bench: Bench) -> None:
+    """What was refused is refused alone; they are in one transaction all the same."""
+    store = bench.open()
+    success_of(store.receive(Entry(id=BlobID("n7"), version=Version(9)), bytes_body(b"newer")))
+    outcomes = success_of(store.receive_some(parcels()))
+    assert [number for number, outcome in enumerate(outcomes) if isinstance(outcome, BlobConflict)] == [7]
+    assert len(success_of(store.enumerate())) == NUMBER
+    success_of(store.close())
+
+
+def test_a_commit_that_fails_fails_each_of_them(bench: Bench) -> None:
+    """None is called taken, and the store takes nothing more."""
+    store = bench.open()
+    bench.fs.statements["COMMIT"] = database_error(10, "disk I/O error")
+    outcomes = success_of(store.receive_some(parcels()))
+    assert all(isinstance(outcome, SOSError) for outcome in outcomes)
+    assert isinstance(outcomes[-1], StoreReadOnly)
+    success_of(store.close())

@@ -78,8 +78,9 @@ def repairs(members: Sequence[Member], held: Mapping[Member, Entry]) -> Sequence
     known = [entry for entry in held.values() if not entry.is_unknown]
     if not known:
         return (AllDamaged(next(iter(held.values())).id, tuple(held)),)
-    winner = evolve(max(known, key=rank), is_damaged=False, is_stray=False)  # those marks are each member's own
-    behind = tuple(member for member in members if _is_behind(held.get(member), winner))
+    first = known[0] if len(known) == 1 else max(known, key=rank)
+    winner = _unmarked(first)
+    behind = tuple(member for member in members if _is_behind(held.get(member), first, winner))
     if not behind:
         return ()
     if not winner.is_live:
@@ -104,8 +105,16 @@ def _spread(held: Mapping[Member, Entry], winner: Entry, behind: tuple[Member, .
     return found
 
 
-def _is_behind(entry: Entry | None, winner: Entry) -> bool:
-    return entry is None or entry.is_damaged or entry_digest(entry) != entry_digest(winner)
+def _unmarked(entry: Entry) -> Entry:
+    """Leave out the marks that are each member's own."""
+    return evolve(entry, is_damaged=False, is_stray=False) if entry.is_damaged or entry.is_stray else entry
+
+
+def _is_behind(entry: Entry | None, first: Entry, winner: Entry) -> bool:
+    """Whether a member has something else than the winner, which is the `first` of all without its marks."""
+    if entry is None or entry.is_damaged:
+        return True
+    return entry is not first and entry_digest(entry) != entry_digest(winner)
 
 
 def _is_live_at(entry: Entry | None) -> bool:

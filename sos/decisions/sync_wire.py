@@ -12,7 +12,7 @@ from typing import Any
 
 from sos.decisions.buckets import DIGEST_BYTES, PARTS
 from sos.decisions.strict_json import compact, parsed
-from sos.words.blob import BlobID, Entry, Kind, Metadata, State, Version, blob_id
+from sos.words.blob import NO_METADATA, BlobID, Entry, Kind, Metadata, State, Version, blob_id
 from sos.words.errors import BadInput
 from sos.words.interfaces import StoreSummary, Swept
 from sos.words.versions import LARGEST
@@ -23,6 +23,10 @@ MOST_ENTRIES_JSON = 24 * 1024 * 1024
 MOST_NAMED = 1000
 """Tombstones that one request may drop, or chunks that it may sweep."""
 
+_STATE_NAMES = {state: state.name.lower() for state in State}
+_KIND_NAMES = {kind: kind.name.lower() for kind in Kind}
+_STATES = {name: state for state, name in _STATE_NAMES.items()}
+_KINDS = {name: kind for kind, name in _KIND_NAMES.items()}
 _HEX = re.compile(r"(?:[0-9a-f]{2})+")
 _UUID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _LARGEST_SIZE = 2**63 - 1
@@ -32,7 +36,12 @@ Shape = dict[str, Any]
 
 def entry_shape(entry: Entry) -> Shape:
     """Write an entry; bytes of metadata are the characters of the same numbers (Latin-1)."""
-    shape: Shape = {"id": entry.id, "version": entry.version, "state": _name(entry.state), "kind": _name(entry.kind)}
+    shape: Shape = {
+        "id": entry.id,
+        "version": entry.version,
+        "state": _STATE_NAMES[entry.state],
+        "kind": _KIND_NAMES[entry.kind],
+    }
     if entry.size is not None:
         shape["size"] = entry.size
     if entry.sha256 is not None:
@@ -55,11 +64,11 @@ def entry_of(shape: Any) -> Entry:
     return Entry(
         id=blob_id(_text(fields, "id").encode("utf-8", "surrogatepass")),
         version=version_of(fields.get("version")),
-        state=_member(State, fields.get("state")),
-        kind=_member(Kind, fields.get("kind")),
+        state=_named_state(fields.get("state")),
+        kind=_named_kind(fields.get("kind")),
         size=None if "size" not in fields else _number(fields["size"], _LARGEST_SIZE),
         sha256=None if sha256 is None else _digest(sha256, 32),
-        metadata=_metadata(fields.get("metadata", {})),
+        metadata=_metadata(fields["metadata"]) if "metadata" in fields else NO_METADATA,
         expires=None if "expires" not in fields else _number(fields["expires"], _LARGEST_SIZE),
         is_damaged=fields.get("damaged") is True,
         is_stray=fields.get("stray") is True,
@@ -216,10 +225,6 @@ def _named(shape: Any) -> list[tuple[BlobID, Version]]:
     return [(blob_id(row[0].encode("utf-8", "surrogatepass")), version_of(row[1])) for row in rows]
 
 
-def _name(value: State | Kind) -> str:
-    return value.name.lower()
-
-
 def _object(shape: Any) -> Shape:
     if not isinstance(shape, dict):
         raise BadInput("There is something else where an object should be.")
@@ -251,11 +256,18 @@ def _digest(value: Any, size: int) -> bytes:
     return bytes.fromhex(value)
 
 
-def _member(kinds: type[Any], value: Any) -> Any:
-    for kind in kinds:
-        if value == _name(kind):
-            return kind
-    raise BadInput(f"There is no {kinds.__name__.lower()} {value!r:.40}.")
+def _named_state(name: Any) -> State:
+    state = _STATES.get(name) if isinstance(name, str) else None
+    if state is None:
+        raise BadInput(f"There is no state {name!r:.40}.")
+    return state
+
+
+def _named_kind(name: Any) -> Kind:
+    kind = _KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise BadInput(f"There is no kind {name!r:.40}.")
+    return kind
 
 
 def _metadata(shape: Any) -> Metadata:

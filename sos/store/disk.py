@@ -36,7 +36,7 @@ from sos.store.books import HEALED
 from sos.store.commits import Commits, Writer
 from sos.store.examination import Examination
 from sos.store.holdings import BytesSuspected, Holdings
-from sos.store.in_batches import InBatches
+from sos.store.in_batches import InOneChange
 from sos.store.index import Outcome, Write
 from sos.store.lane import shielded
 from sos.store.listing import MOST_ENTRIES
@@ -46,7 +46,7 @@ from sos.store.parts import Parts
 from sos.store.published import Published
 from sos.store.quarantine import Quarantine, Suspicion
 from sos.store.scrub import Scrub
-from sos.store.staging import Stage
+from sos.store.staging import Stage, Workshop
 from sos.words.blob import BlobID, Entry, Kind, Span, Version
 from sos.words.errors import BlobDamaged, SOSError, Unavailable
 from sos.words.interfaces import (
@@ -67,7 +67,7 @@ _PAGES_A_REAP = 1024
 
 
 @implementer(ILocalReplica)
-class DiskStore(InBatches):
+class DiskStore(InOneChange):
     """Blobs in one directory, which is this process's alone."""
 
     _log = Logger()
@@ -175,17 +175,20 @@ class DiskStore(InBatches):
     def _admitted(self, entry: Entry, body: IBodyProducer) -> Stage:
         """Make a stage, if a write can succeed at all; else stop the body before it brings anything."""
         try:
-            self._check_open()
-            self._latch.check_write()
-            check_incoming(entry)
-            self.clock.observe(entry.version)
-            workshop = self._workshop.with_room_for(limit_of(entry, body), lambda: self._holdings.awaits(entry))
+            workshop = self._admit(entry, limit_of(entry, body))
         except SOSError:
             body.stopProducing()
             raise
         stage = Stage(workshop, entry)
         self._stages.add(stage)
         return stage
+
+    def _admit(self, entry: Entry, size: int | None) -> Workshop:
+        self._check_open()
+        self._latch.check_write()
+        check_incoming(entry)
+        self.clock.observe(entry.version)
+        return self._workshop.with_room_for(size, lambda: self._holdings.awaits(entry))
 
     def _small_committed(self, stage: Stage) -> Deferred[Outcome]:
         try:

@@ -1,12 +1,13 @@
 """Many small blobs at a time, out of a store of this process and into it.
 
-Each goes the very way that it would go alone, so that nothing is checked less: only the request is shared, and the commit,
-for what waits for the disk together becomes durable together.
+Each is checked as it would be alone, by the same functions. What is shared is the way: one request for all of them, and on a
+disk one change of the index, so that they become durable together.
 """
 
 from __future__ import annotations
 
 import abc
+import hashlib
 from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -14,8 +15,12 @@ from twisted.web.iweb import IBodyProducer
 
 from sos.decisions.batch import LARGEST, ROOM, check_batch, check_names, fault_of, weight
 from sos.http.bodies import BytesBody
+from sos.store.ages import Ages
+from sos.store.arrival import agreed, refuse_losers
+from sos.store.commits import Commits
+from sos.store.index import Outcome, Write
 from sos.words.blob import BlobID, Entry, Parcel
-from sos.words.errors import BlobDamaged, BlobNotFound, SOSError
+from sos.words.errors import BlobConflict, BlobDamaged, BlobNotFound, SOSError
 from sos.words.interfaces import OpenBlob, Received
 
 
@@ -45,7 +50,7 @@ class InBatches(abc.ABC):
         return parcels
 
     async def receive_some(self, parcels: Sequence[Parcel]) -> Sequence[Received | SOSError]:
-        """Take small blobs in side by side, so that they share a commit."""
+        """Take small blobs in side by side."""
         check_batch(parcels)
         receiving = [Deferred.fromCoroutine(self._outcome_of(parcel)) for parcel in parcels]
         return await gatherResults(receiving, consumeErrors=True)
@@ -68,3 +73,48 @@ class InBatches(abc.ABC):
             return await self.receive(parcel.entry, BytesBody(parcel.payload))
         except SOSError as error:
             return error
+
+
+class InOneChange(InBatches):
+    """The verbs for many, for a store whose small blobs are rows: what was checked goes into its index all at once.
+
+    To take each alone would cost a stage, a coroutine and a Deferred for each, more than the row itself.
+    """
+
+    uuid: str
+    _ages: Ages
+    _commits: Commits
+
+    @abc.abstractmethod
+    def _admit(self, entry: Entry, size: int | None) -> object:
+        """Raise the `SOSError` that says why a write of so many bytes cannot succeed."""
+
+    async def receive_some(self, parcels: Sequence[Parcel]) -> Sequence[Received | SOSError]:
+        """Take small blobs in, in one transaction."""
+        check_batch(parcels)
+        writes = [self._write_of(parcel) for parcel in parcels]
+        admitted = [write for write in writes if isinstance(write, Write)]
+        outcomes = iter(await self._commits.submit(lambda index: index.apply_each(admitted)) if admitted else ())
+        return [self._told(next(outcomes)) if isinstance(write, Write) else write for write in writes]
+
+    def _write_of(self, parcel: Parcel) -> Write | SOSError:
+        fault = fault_of(parcel)
+        if fault is not None:
+            return fault
+        size = len(parcel.payload)
+        try:
+            self._admit(parcel.entry, size)
+            entry = agreed(parcel.entry, size, size, hashlib.sha256(parcel.payload).digest())
+        except SOSError as error:
+            return error
+        return Write(entry, self._ages.now, parcel.payload)
+
+    def _told(self, outcome: Outcome | SOSError) -> Received | SOSError:
+        """Give what a write came to, as `receive` says it."""
+        if isinstance(outcome, SOSError):
+            return outcome
+        try:
+            refuse_losers(outcome.decision, outcome.held)
+        except BlobConflict as error:
+            return error
+        return Received(outcome.held, self.uuid)

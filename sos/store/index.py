@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from attrs import evolve, frozen
@@ -149,6 +150,10 @@ class Index:
         if current is not None and current.is_damaged and held.is_live and not held.is_damaged:
             self._books.heal()
         return Outcome(decision, held, row is not None)
+
+    def apply_each(self, writes: Sequence[Write]) -> list[Outcome | SOSError]:
+        """Apply writes one after the other, as if each were a change of its own; give what came of each."""
+        return [self._result_of(partial(Index.apply, write=write)) for write in writes]
 
     def renew(self, row: Row, entry: Entry, arrived: int) -> None:
         """Put an entry in a row whose bytes stay, unless it is there already."""

@@ -8,10 +8,13 @@ import re
 from pathlib import Path
 
 from sos.decisions import wire
+from sos.decisions.batch import LARGEST, MOST, ROOM, weight
+from sos.decisions.batch_wire import batch_of, batch_pieces, outcomes_of
 from sos.decisions.buckets import BUCKETS, EMPTY, bucket_of, changed, entry_digest, part_digests, root_digest
 from sos.decisions.manifest import Chunk, Manifest, chunk_id, manifest_json, manifest_of
 from sos.decisions.sync_wire import entry_of, entry_shape, summary_of
-from sos.words.blob import BlobID, Entry, Version
+from sos.words.blob import BlobID, Entry, Metadata, Version
+from sos.words.errors import BlobConflict
 from tests.decisions.test_buckets import HELLO
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "wire.rst").read_text(encoding="utf-8")
@@ -74,3 +77,24 @@ def test_every_header_between_servers_is_described() -> None:
     """Those of requests, and those of answers."""
     described = {name.lower().encode() for name in re.findall(r"^``(X-Sos-\w+)``", DOCUMENT, re.MULTILINE)}
     assert described == wire.REQUEST_HEADERS | {wire.STORE, wire.CLOCK, wire.ROUND, wire.KNOWN}
+
+
+def test_the_batch_of_the_example_is_what_is_written_and_read() -> None:
+    """Byte for byte; and so are the outcomes."""
+    head, payloads = re.findall(r"^    (\[\{.*\}\])\n    (\w+!)$", DOCUMENT, re.MULTILINE)[0]
+    written = f"{head}\n{payloads}".encode()
+    parcels = batch_of(written)
+    assert b"".join(batch_pieces(parcels)) == written
+    assert [parcel.payload for parcel in parcels] == [b"hello", b"world!"]
+    assert [hashlib.sha256(parcel.payload).digest() for parcel in parcels] == [parcel.entry.sha256 for parcel in parcels]
+    (said,) = re.findall(r"^    (\[\{\"id\": .*?\}\])$", DOCUMENT, re.MULTILINE | re.DOTALL)
+    taken, refused = outcomes_of(said.encode(), parcels, "http://a:3001")
+    assert taken == parcels[0].entry
+    assert isinstance(refused, BlobConflict) and (refused.reason, refused.version) == (BlobConflict.OLDER, 9)
+
+
+def test_the_limits_of_a_batch_are_described() -> None:
+    """Who writes one has to count as we do."""
+    assert (MOST, LARGEST, ROOM) == (128, 64 * 1024, 1024 * 1024)
+    entry = Entry(id=BlobID("abc"), size=5, metadata=Metadata.of([(b"x-is", b"it")]))
+    assert weight(entry) == 5 + 512 + len("x-is") + 6 * (len("it") + 1)

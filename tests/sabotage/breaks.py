@@ -116,6 +116,26 @@ BREAKS: Sequence[Break] = [
         "F25 H46",
         ("tests/contracts/test_blobstore.py::test_what_differs_from_its_declaration_is_refused",),
     ),
+    Break(
+        "no-hash-in-a-batch",
+        "F25 H46",
+        ("tests/contracts/test_batches.py::test_one_that_is_refused_does_not_hold_up_the_others",),
+    ),
+    Break(
+        "batch-answered-before-commit",
+        "D1 D2",
+        ("tests/store/test_in_batches.py::test_a_batch_is_answered_when_all_of_it_is_committed",),
+    ),
+    Break(
+        "batch-not-held-against-its-names",
+        "B15",
+        ("tests/test_remote_batches.py::FetchingTests::test_what_was_not_asked_for_is_no_answer",),
+    ),
+    Break(
+        "batch-bytes-passed-on",
+        "B15 F25",
+        ("tests/usecases/test_batches.py::test_the_bytes_are_held_against_what_was_listed",),
+    ),
     Break("short-body-taken", "H29 I3", ("tests/contracts/test_blobstore.py::test_a_body_that_ends_early_is_refused",)),
     Break(
         "status-ignored",

@@ -152,7 +152,9 @@ class ReceivingTests(BatchTestCase):
         """Torture B5: whatever it says, the server had not seen all of the bytes."""
         self.server = FullServer()
         replica = RemoteReplica(Client(self.server, self.clock), "http://member:3001/")
-        error = self.error(replica.receive_some(BOTH), answer(200, OURS, TAKEN))
+        large = [parcel_of(bytes(60_000), f"n{number}") for number in range(15)]
+        taken = batch_wire.outcomes_json(large, [Received(parcel.entry) for parcel in large])
+        error = self.error(replica.receive_some(large), answer(200, OURS, taken))
         self.assertIn("before it had the whole", str(error))
 
     def test_a_refusal_of_all_is_raised(self) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from sos.decisions.repair import OtherBytes
+from sos.decisions.repair import AllDamaged, OtherBytes
 from sos.decisions.topology import Group, Server
 from sos.usecases.cluster import Cluster
 from sos.usecases.concurrently import for_each
@@ -33,6 +33,7 @@ class Homecoming:
         self._copier = copier
         self._at_once = at_once
         self._page = page
+        self._damaged: list[tuple[Entry, Server]] = []
 
     async def of(self, summaries: Mapping[Server, StoreSummary]) -> None:
         """Bring home what the members of these summaries hold as strays."""
@@ -40,11 +41,15 @@ class Homecoming:
             digested = self._cluster.digested(server)
             if summary.strays and digested is not None and self._copier.reached([server]):
                 await self._bring_all(server, digested)
+        for stray, holder in self._damaged:  # whoever else kept it has brought it home by now
+            await self._settle_damaged(stray, holder)
 
     async def _bring_all(self, holder: Server, digested: IDigested) -> None:
         async def bring(stray: Entry) -> None:
-            if stray.kind is not Kind.CHUNK and await self._bring(stray, holder):
-                await digested.forget(stray.id, stray.version)
+            if stray.is_damaged:
+                self._damaged.append((stray, holder))
+            elif stray.kind is not Kind.CHUNK:
+                await self._bring(stray, holder, digested)
 
         after = ""
         try:
@@ -54,24 +59,40 @@ class Homecoming:
         except SOSError as error:
             self._copier.leave_out(holder, error)
 
-    async def _bring(self, stray: Entry, holder: Server) -> bool:
-        """Bring one stray to its home group, and say whether enough members there have what it is worth."""
+    async def _settle_damaged(self, stray: Entry, holder: Server) -> None:
+        """Forget a damaged stray where home has it by now; report it where nobody there does."""
+        digested = self._cluster.digested(holder)
+        if digested is None or stray.kind is Kind.CHUNK:
+            return
+        try:
+            if stray.is_unknown or not await self._bring(stray, holder, digested):
+                await self._copier.carry_out(AllDamaged(stray.id, (holder,)))
+        except SOSError as error:
+            self._copier.leave_out(holder, error)
+
+    async def _bring(self, stray: Entry, holder: Server, digested: IDigested) -> int:
+        """Bring one stray to its home group, and forget it where it was if all there have what it is worth.
+
+        Gives the number of those that do. Raises what the holder does not forget it with.
+        """
         home = next(self._cluster.groups_for(stray.id))
-        targets = self._copier.reached(home.members)
         settled = 0
-        for target in targets:
-            settled += await self._bring_to(target, evolve(stray, is_stray=False), holder)
-        return settled == len(home.members) and self._is_elsewhere(home, holder)
+        for target in self._copier.reached(home.members):
+            settled += await self._bring_to(target, stray, holder)
+        if settled == len(home.members) and self._is_elsewhere(home, holder):
+            await digested.forget(stray.id, stray.version)
+        return settled
 
     def _is_elsewhere(self, home: Group, holder: Server) -> bool:
         """Whether the holder is outside the home group: within it the stray has become an entry like any other."""
         return holder not in home.members
 
-    async def _bring_to(self, target: Server, entry: Entry, holder: Server) -> bool:
-        """Bring an entry to one member, without its bytes where they are there; what is newer there settles it too."""
+    async def _bring_to(self, target: Server, stray: Entry, holder: Server) -> bool:
+        """Bring a stray to one member, without its bytes where they are there; what is newer there settles it too."""
         digested = self._cluster.digested(target)
         if digested is None:
             return False
+        entry = evolve(stray, is_stray=False, is_damaged=False)
         try:
             if entry.is_live:
                 await digested.renew(entry)
@@ -82,9 +103,9 @@ class Homecoming:
                 await self._copier.carry_out(OtherBytes(entry.id, (target, holder)))
             return error.reason == BlobConflict.OLDER
         except BlobNotFound:
-            return await self._copier.bring(entry, holder, target)
+            return not stray.is_damaged and await self._copier.bring(entry, holder, target)
         except Unsupported:  # a server of the old contract: it takes bytes, and nothing can be removed from it
-            return entry.is_live and await self._copier.bring(entry, holder, target)
+            return entry.is_live and not stray.is_damaged and await self._copier.bring(entry, holder, target)
         except SOSError as error:
             self._copier.leave_out(target, error)
             return False

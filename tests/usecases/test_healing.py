@@ -1,7 +1,8 @@
-"""Damaged chunks of which their group has no good copy: another group's will do."""
+"""What is damaged and of which its group has no good copy: another group's will do."""
 
 from __future__ import annotations
 
+import pytest
 from twisted.internet.task import Clock
 
 from sos.decisions.manifest import chunk_id
@@ -10,10 +11,10 @@ from sos.store.memory import MemoryStore
 from sos.usecases.copying import Round
 from sos.usecases.healing import AGAIN
 from sos.usecases.replication import Replication, SilentReporter
-from sos.words.blob import BlobID, Kind
+from sos.words.blob import BlobID, Entry, Kind, Version
 from sos.words.errors import BlobNotFound, ServerUnavailable
 from sos.words.versions import HybridClock
-from tests.support import failure_of, success_of
+from tests.support import bytes_body, failure_of, success_of
 from tests.usecases.cluster_of import NOW, Flaky, cluster_with, memory_store, put
 
 PAYLOAD = b"hello"
@@ -69,8 +70,37 @@ def test_a_chunk_is_healed_from_another_group() -> None:
         assert site.first.calls == ["summary", "note_round"]
 
 
+@pytest.mark.parametrize("expires", [None, int(NOW) - 60])
+@pytest.mark.parametrize("kind", [Kind.BLOB, Kind.MANIFEST])
+def test_so_is_any_blob_that_another_group_has_with_the_same_bytes(kind: Kind, expires: int | None) -> None:
+    """Its home was another once, or its upload went on there. That it has expired does not matter: members are to agree."""
+    site = Site()
+    for store in (site.a, site.c):
+        entry = Entry(id=BlobID("abc"), version=Version(5), kind=kind, expires=expires)
+        success_of(store.receive(entry, bytes_body(PAYLOAD)))
+    site.a.damage(BlobID("abc"))
+    assert site.round().copied == 1
+    assert site.a.status().damaged == 0
+    assert site.round().copied == 1
+    assert success_of(site.a.summary()).root == success_of(site.b.summary()).root
+
+
+@pytest.mark.parametrize("kind", [Kind.BLOB, Kind.MANIFEST])
+def test_other_bytes_are_no_cure(kind: Kind) -> None:
+    """Nor is what is a stray here: whoever has that whole carries it home."""
+    site = Site()
+    put(site.a, PAYLOAD, "abc", 5, kind)
+    put(site.c, b"other", "abc", 7, kind)
+    site.a.damage(BlobID("abc"))
+    stray = Entry(id=BlobID("stray"), version=Version(5), kind=kind, is_stray=True)
+    success_of(site.a.receive(stray, bytes_body(PAYLOAD)))
+    site.a.damage(stray.id)
+    assert site.round().copied == 0
+    assert site.a.status().damaged == 2
+
+
 def test_what_nobody_has_is_not_asked_for_in_every_round() -> None:
-    """All chunks of the member are gone through for it: once an hour, and when there is more damage."""
+    """All blobs of the member are gone through for it: once an hour, and when there is more damage."""
     site = Site()
     site.damaged_at_a()
     site.round()
@@ -83,7 +113,7 @@ def test_what_nobody_has_is_not_asked_for_in_every_round() -> None:
     put(site.a, b"more", "damage")
     site.a.damage(BlobID("damage"))
     site.round()
-    assert site.other.calls.count("stat") == 1
+    assert site.other.calls.count("stat") == 2
     assert isinstance(failure_of(site.c.stat(BlobID(CHUNK))), BlobNotFound)
 
 

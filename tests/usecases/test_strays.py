@@ -316,6 +316,36 @@ def test_a_stray_with_other_bytes_than_are_at_home_stays_and_is_reported() -> No
         assert place.held() == ["live", "live", "live", "nothing"]
 
 
+def test_a_damaged_stray_that_another_member_keeps_whole_is_forgotten() -> None:
+    """The other one is brought home, and then nobody needs this one."""
+    place = Place()
+    place.switch(HOME, False)
+    place.upload()
+    place.members["n0"].local.damage(ABC)
+    place.switch(HOME, True)
+    outcome = success_of(place.replication.round())
+    assert (outcome.is_complete, outcome.reported) == (True, set())
+    assert place.strays() == [0, 0, 0, 0]
+    assert place.fetched() == "red"
+
+
+def test_a_damaged_stray_that_nobody_has_whole_is_reported_and_holds_up_nothing() -> None:
+    """A person has to look at it, as at what is damaged in every copy. Once home has the bytes, it is forgotten."""
+    place = Place()
+    place.switch([*HOME, "n1"], False)
+    place.upload()
+    place.members["n0"].local.damage(ABC)
+    place.switch([*HOME, "n1"], True)
+    for _ in range(2):
+        outcome = success_of(place.replication.round())
+        assert (outcome.is_complete, outcome.behind, outcome.reported) == (True, set(), {ABC})
+        assert place.strays() == [0, 0, 1, 0]
+    place.upload("blue")
+    assert success_of(place.replication.round()).is_complete
+    assert place.strays() == [0, 0, 0, 0]
+    assert place.fetched() == "blue"
+
+
 def test_a_copy_that_missed_a_delete_is_not_served() -> None:
     """A whole group was away; the home group knows better, and says so with its no."""
     place = Place()

@@ -100,21 +100,23 @@ def aftermath(world: World, crowd: Crowd, things: Sequence[Thing]) -> Iterator[s
 def _unequal(world: World, group: str) -> Iterator[str]:
     """Say where the members of a group differ, and what they should not have any more."""
     stores = world.stores(group)
-    entries = [{entry for entry in store.disk.shelf.entries if not entry.is_stray} for store in stores]
-    for store, held in zip(stores, entries, strict=True):
+    present = [[entry for entry in store.disk.shelf.entries if not _is_lost(world, entry)] for store in stores]
+    entries = [{entry for entry in held if not entry.is_stray} for held in present]
+    for store, held, here in zip(stores, entries, present, strict=True):
         for entry in sorted(held ^ entries[0], key=lambda entry: entry.id):
             yield f"I11: {store.uuid} and {stores[0].uuid} differ: {entry.id[:8]} {entry.version} {entry.state.name}"
-        for entry in store.disk.shelf.entries:
-            if entry.is_damaged and not _is_sound_somewhere(world, entry):
-                continue  # of an upload that was not acknowledged: one that was has a copy on a disk that loses nothing
+        for entry in here:
             if entry.is_damaged:
                 yield f"I14: {entry.id[:8]} is still damaged at {store.uuid}"
             if entry.is_stray:
                 yield f"I11: {entry.id[:8]} is still a stray at {store.uuid}"
 
 
-def _is_sound_somewhere(world: World, entry: Entry) -> bool:
-    """Whether any member has the object whole, or its tombstone."""
+def _is_lost(world: World, entry: Entry) -> bool:
+    """Whether nobody has a sound copy of what is damaged here, nor its tombstone.
+
+    Its upload was not acknowledged: one that was has a copy on a disk that loses nothing, and must be given out.
+    """
     stores = [store for group in GROUPS for store in world.stores(group)]
     held = [store.disk.shelf.held(entry.id) for store in stores]
-    return any(one is not None and not one.entry.is_damaged for one in held)
+    return entry.is_damaged and all(one is None or one.entry.is_damaged for one in held)

@@ -28,6 +28,10 @@ GREETING = 2.0
 LATELY = 1.0
 """Seconds for which what a member said of its round is believed: less than it takes to put an old copy of a store back."""
 
+REMEMBERED = 60.0
+"""Seconds for which a member that does not answer any more is still ahead of those that missed a round: until the next one
+is due. It may be slow, or just being started; and who missed the round may be an old copy, with what was deleted since."""
+
 Shuffle = Callable[[list[Any]], None]
 """Puts a list into an order of chance, in place: `random.shuffle`."""
 
@@ -130,10 +134,15 @@ class Cluster:
         return group is None or not self._rounds.behind or server in self._caught_up(group)
 
     def _caught_up(self, group: Group) -> list[Server]:
-        """Give the members that may be read from: none that was away while others in reach completed a round."""
+        """Give the members that may be read from: none that was away while others completed a round, as far as we know."""
         for server in self._rounds.behind:
             self._hear_locally(server)
-        return self._rounds.readable(group, lambda server: not self._health.is_resting(server))
+        return self._rounds.readable(group, self._counts_as_ahead)
+
+    def _counts_as_ahead(self, server: Server) -> bool:
+        """Whether a member is in reach, or was lately."""
+        heard_at = self._heard_at.get(server)
+        return not self._health.is_resting(server) or (heard_at is not None and self._now() < heard_at + REMEMBERED)
 
     def writers_of(self, group: Group, needed: int) -> list[Server]:
         """Give the members of a group that are written to: those that are well, or all where those are too few."""

@@ -7,7 +7,7 @@ from zope.interface import implementer
 
 from sos.decisions.health import Health
 from sos.decisions.topology import Server, Topology
-from sos.usecases.cluster import LATELY, Cluster
+from sos.usecases.cluster import LATELY, REMEMBERED, Cluster
 from sos.usecases.watched_store import WatchedStore
 from sos.words.blob import BlobID
 from sos.words.errors import BlobNotFound, Forbidden, ServerUnavailable
@@ -152,6 +152,22 @@ def test_who_reads_asks_all_members_again_after_a_while_of_silence() -> None:
     setup.cluster.failed(C)
     success_of(setup.cluster.heard_lately())
     assert [remote.calls.count("alive") for remote in setup.remotes.values()] == [2, 2, 1]
+
+
+def test_who_missed_a_round_is_not_read_from_as_soon_as_the_others_are_silent() -> None:
+    """Nor a minute later if it is only them that are slow; but when they do not come back it is all that there is."""
+    setup = Setup()
+    for member, number in ((A, 4), (B, 4), (C, 1)):
+        setup.cluster.heard(member, None, number)
+    setup.cluster.failed(A)
+    setup.cluster.failed(B)
+    assert not setup.cluster.is_read_from(C)
+    setup.clock.advance(REMEMBERED / 2)
+    setup.cluster.heard(B, None, 4)
+    setup.clock.advance(REMEMBERED * 0.9)
+    assert not setup.cluster.is_read_from(C)
+    setup.clock.advance(REMEMBERED)
+    assert setup.cluster.is_read_from(C)
 
 
 def test_members_that_are_heard_all_the_time_are_not_asked() -> None:

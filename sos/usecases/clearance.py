@@ -6,6 +6,9 @@ has been asked and has nothing live under the ID. Whoever is out of reach could 
 clearance in a round that was not complete. Were a tombstone dropped by its age alone, a member that was away for
 longer would bring the object back.
 
+What another group has under the ID, live and older, was out of reach when the object was deleted, and had its home there when
+it came: it gets the tombstone, and is asked again in the next round.
+
 When a member drops a tombstone and another fails to, the next round brings it back to all, and it is kept for another while.
 """
 
@@ -79,19 +82,22 @@ class Clearance:
         unneeded: list[Named] = []
 
         async def look_for(named: Named) -> None:
-            if all(await concurrently(self._says_no(server, named[0]) for server in others)):
+            if all(await concurrently(self._has_nothing(server, *named) for server in others)):
                 unneeded.append(named)
 
         await for_each(iter(tombstones), look_for, self._at_once)
         return sorted(unneeded)
 
-    async def _says_no(self, server: Server, blob_id: BlobID) -> bool:
+    async def _has_nothing(self, server: Server, blob_id: BlobID, version: Version) -> bool:
+        """Whether a member has nothing live under an ID; what is older than the tombstone is buried."""
         try:
-            await self._cluster.store_of(server).stat(blob_id)
+            held = await self._cluster.store_of(server).stat(blob_id)
+            if held.version <= version:
+                await self._cluster.remover(server).remove(blob_id, version)
         except BlobNotFound:
             return True
-        except SOSError:
-            return False  # damaged or out of reach: it may be live
+        except SOSError as error:  # damaged or out of reach: it may be live
+            self._log.debug("{server} may have {id} live: {error}", server=server.url, id=blob_id, error=error)
         return False
 
     async def _drop(self, members: Sequence[Server], tombstones: Sequence[Named]) -> int:

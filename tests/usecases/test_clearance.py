@@ -126,8 +126,8 @@ def two_groups(homes: Sequence[IBlobStore], others: Sequence[IBlobStore]) -> Clu
     )
 
 
-def test_a_live_copy_in_another_group_keeps_it() -> None:
-    """Without the tombstone that older copy would be served again."""
+def test_a_live_copy_in_another_group_is_buried_first() -> None:
+    """It was out of reach when the object was deleted. Without the tombstone it would be served again."""
     place = Place()
     homes, others = place.trio()[:2], [place.store("o")]
     put(others[0], b"hello", "abc", version=5)
@@ -136,11 +136,24 @@ def test_a_live_copy_in_another_group_keeps_it() -> None:
     place.wait()
     outcome = run(two_groups(homes, others))
     assert outcome.dropped == 1
-    assert tombstones(homes) == [1, 1]
+    assert tombstones([*homes, *others]) == [1, 1, 1]
     assert is_equal(homes)
-    remove(others)
+    assert isinstance(failure_of(others[0].fetch(ABC)), BlobNotFound)
+    place.wait()
     run(two_groups(homes, others))
-    assert tombstones(homes) == [0, 0]
+    assert tombstones([*homes, *others]) == [0, 0, 0]
+
+
+def test_a_newer_live_copy_in_another_group_keeps_it() -> None:
+    """It was uploaded since: nobody but its own home may say what becomes of it."""
+    place = Place()
+    homes, others = place.trio()[:2], [place.store("o")]
+    put(others[0], b"hello", "abc", version=9)
+    remove(homes)
+    place.wait()
+    assert run(two_groups(homes, others)).dropped == 0
+    assert tombstones([*homes, *others]) == [1, 1, 0]
+    assert success_of(others[0].stat(ABC)).version == 9
 
 
 def test_a_damaged_copy_in_another_group_keeps_it() -> None:
@@ -209,7 +222,7 @@ def test_those_that_have_to_stay_hold_up_no_others() -> None:
     for name in ("a", "b", "c", "d"):
         remove(homes, name)
     for name in ("a", "b"):
-        put(others[0], b"hello", name, version=5)
+        put(others[0], b"hello", name, version=9)
     place.wait()
     cluster = two_groups(homes, others)
     group = next(group for group in cluster.topology.groups if server("h0") in group.members)

@@ -6,7 +6,7 @@ has been asked and has nothing live under the ID. Whoever is out of reach could 
 clearance in a round that was not complete. Were a tombstone dropped by its age alone, a member that was away for
 longer would bring the object back.
 
-What another group has under the ID, live and older, was out of reach when the object was deleted, and had its home there when
+What another group has under the ID, live and older, was out of reach when the object was deleted, and was at home there when
 it came: it gets the tombstone, and is asked again in the next round.
 
 When a member drops a tombstone and another fails to, the next round brings it back to all, and it is kept for another while.

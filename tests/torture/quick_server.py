@@ -7,6 +7,7 @@ process ID, an interpreter, threads and files of its own; it runs ``sos blob-ser
 from __future__ import annotations
 
 import multiprocessing
+import contextlib
 import os
 import re
 import signal
@@ -99,8 +100,9 @@ class QuickServer:
 
     def end(self, number: int = signal.SIGKILL) -> int:
         """Send it a signal, unless it is gone, wait for its end, and give its exit status."""
-        if self._process.is_alive():
-            os.kill(self.pid, number)
+        with contextlib.suppress(ProcessLookupError):  # it may be gone a moment before that is known here
+            if self._process.is_alive():
+                os.kill(self.pid, number)
         return self.when_it_ends()
 
     def when_it_ends(self) -> int:

@@ -6,8 +6,8 @@ process ID, an interpreter, threads and files of its own; it runs ``sos blob-ser
 
 from __future__ import annotations
 
-import multiprocessing
 import contextlib
+import multiprocessing
 import os
 import re
 import signal

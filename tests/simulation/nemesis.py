@@ -7,12 +7,15 @@ from collections.abc import Callable
 from attrs import define, field
 
 from sos.usecases.cluster import LATELY
-from tests.simulation.disks import Disk
+from tests.simulation.disks import SWEEP_AGE, Disk
 from tests.simulation.network import Path
 from tests.simulation.world import APIS, GROUPS, ApiHost, MemberHost, World
 
 DAY = 86_400.0
 YEAR = 365 * DAY
+
+UNNOTICED = SWEEP_AGE / 7
+"""Seconds that a clock may be astray without an alarm: a seventh of the age of what a sweep takes, as a day is of seven."""
 
 Undo = Callable[[], object]
 
@@ -189,7 +192,7 @@ class Nemesis:
         hosts: list[MemberHost | ApiHost] = [self.member(), self.api()]
         host = self.world.chance.choice(hosts)
         before, chance = host.skew, self.world.chance
-        host.skew += chance.choice((-1, 1)) * chance.choice((1.0, 60.0, 3 * DAY, 10 * YEAR))
+        host.skew += chance.choice((-1, 1)) * chance.choice((1.0, UNNOTICED, 3 * DAY, 10 * YEAR))
 
         def undo() -> None:
             host.skew = before

@@ -33,22 +33,27 @@ class Homecoming:
         self._copier = copier
         self._at_once = at_once
         self._page = page
-        self._damaged: list[tuple[Entry, Server]] = []
 
     async def of(self, summaries: Mapping[Server, StoreSummary]) -> None:
         """Bring home what the members of these summaries hold as strays."""
+        damaged: list[tuple[Entry, Server, IDigested]] = []
         for server, summary in summaries.items():
             digested = self._cluster.digested(server)
             if summary.strays and digested is not None and self._copier.reached([server]):
-                await self._bring_all(server, digested)
-        for stray, holder in self._damaged:  # whoever else kept it has brought it home by now
-            await self._settle_damaged(stray, holder)
+                damaged += [(stray, server, digested) for stray in await self._bring_all(server, digested)]
+        for stray, holder, digested in damaged:  # whoever else kept it has brought it home by now
+            await self._settle_damaged(stray, holder, digested)
 
-    async def _bring_all(self, holder: Server, digested: IDigested) -> None:
+    async def _bring_all(self, holder: Server, digested: IDigested) -> list[Entry]:
+        """Bring home all strays of a member that it has whole; give the damaged ones."""
+        damaged: list[Entry] = []
+
         async def bring(stray: Entry) -> None:
+            if stray.kind is Kind.CHUNK:
+                return
             if stray.is_damaged:
-                self._damaged.append((stray, holder))
-            elif stray.kind is not Kind.CHUNK:
+                damaged.append(stray)
+            else:
                 await self._bring(stray, holder, digested)
 
         after = ""
@@ -58,12 +63,10 @@ class Homecoming:
                 after = page[-1].id
         except SOSError as error:
             self._copier.leave_out(holder, error)
+        return damaged
 
-    async def _settle_damaged(self, stray: Entry, holder: Server) -> None:
+    async def _settle_damaged(self, stray: Entry, holder: Server, digested: IDigested) -> None:
         """Forget a damaged stray where home has it by now; report it where nobody there does."""
-        digested = self._cluster.digested(holder)
-        if digested is None or stray.kind is Kind.CHUNK:
-            return
         try:
             if stray.is_unknown or not await self._bring(stray, holder, digested):
                 await self._copier.carry_out(AllDamaged(stray.id, (holder,)))

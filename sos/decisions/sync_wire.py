@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from sos.decisions.buckets import DIGEST_BYTES, PARTS
 from sos.decisions.strict_json import compact, parsed
@@ -32,6 +32,7 @@ _UUID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _LARGEST_SIZE = 2**63 - 1
 
 Shape = dict[str, Any]
+T = TypeVar("T")
 
 
 def entry_shape(entry: Entry) -> Shape:
@@ -64,8 +65,8 @@ def entry_of(shape: Any) -> Entry:
     return Entry(
         id=blob_id(_text(fields, "id").encode("utf-8", "surrogatepass")),
         version=version_of(fields.get("version")),
-        state=_named_state(fields.get("state")),
-        kind=_named_kind(fields.get("kind")),
+        state=_one_of(_STATES, fields.get("state"), "state"),
+        kind=_one_of(_KINDS, fields.get("kind"), "kind"),
         size=None if "size" not in fields else _number(fields["size"], _LARGEST_SIZE),
         sha256=None if sha256 is None else _digest(sha256, 32),
         metadata=_metadata(fields["metadata"]) if "metadata" in fields else NO_METADATA,
@@ -256,18 +257,11 @@ def _digest(value: Any, size: int) -> bytes:
     return bytes.fromhex(value)
 
 
-def _named_state(name: Any) -> State:
-    state = _STATES.get(name) if isinstance(name, str) else None
-    if state is None:
-        raise BadInput(f"There is no state {name!r:.40}.")
-    return state
-
-
-def _named_kind(name: Any) -> Kind:
-    kind = _KINDS.get(name) if isinstance(name, str) else None
-    if kind is None:
-        raise BadInput(f"There is no kind {name!r:.40}.")
-    return kind
+def _one_of(members: Mapping[str, T], name: Any, what: str) -> T:
+    member = members.get(name) if isinstance(name, str) else None
+    if member is None:
+        raise BadInput(f"There is no {what} {name!r:.40}.")
+    return member
 
 
 def _metadata(shape: Any) -> Metadata:

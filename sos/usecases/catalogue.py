@@ -10,6 +10,7 @@ from sos.decisions.reconcile import Listed, Reconciliation
 from sos.decisions.topology import Server
 from sos.usecases.concurrently import concurrently
 from sos.usecases.object_names import manifest_at, object_names
+from sos.usecases.paging import pages_of
 from sos.words.blob import BlobID, Entry, Kind
 from sos.words.errors import BlobNotFound, Forbidden, SOSError, Unsupported
 from sos.words.interfaces import IBlobStore, IDigested
@@ -94,11 +95,12 @@ class Catalogue:
         """Give the names of all strays, as far as members tell; a failure is noted."""
         found: set[BlobID] = set()
         for server, store in self._stores.items():
-            digested, after = IDigested(store, None), ""
+            digested = IDigested(store, None)
+            if digested is None:
+                continue
             try:
-                while digested is not None and (page := await digested.strays(after, self._page)):
+                async for page in pages_of(digested.strays, self._page):
                     found.update(entry.id for entry in page if self._is_wanted(entry))
-                    after = page[-1].id
             except (Forbidden, Unsupported):  # without a cluster key it tells its own host only; or it has no strays
                 continue
             except SOSError as error:

@@ -10,6 +10,7 @@ SHA-256 of any blob.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from attrs import evolve, frozen
 
@@ -17,6 +18,7 @@ from sos.decisions.repair import Copy
 from sos.decisions.topology import Server
 from sos.usecases.cluster import Cluster
 from sos.usecases.copying import Copier
+from sos.usecases.paging import pages_of
 from sos.words.blob import Entry, Kind
 from sos.words.errors import BlobDamaged, BlobNotFound, SOSError
 from sos.words.interfaces import StoreSummary
@@ -61,12 +63,10 @@ class Healing:
             return
         were_all_asked = True
         for kind in Kind:
-            after = ""
-            while page := await sweepable.of_kind(kind, after, self._page):
+            async for page in pages_of(partial(sweepable.of_kind, kind), self._page):
                 for entry in page:
                     if entry.is_damaged and not entry.is_stray:  # a stray is carried home by whoever has it whole
                         were_all_asked = await self._heal(entry, server, copier) and were_all_asked
-                after = page[-1].id
         if were_all_asked:
             self._tried[server] = _Tried((await digested.summary()).damaged, self._cluster.seconds())
 

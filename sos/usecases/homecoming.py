@@ -19,6 +19,7 @@ from sos.decisions.topology import Group, Server
 from sos.usecases.cluster import Cluster
 from sos.usecases.concurrently import for_each
 from sos.usecases.copying import Copier
+from sos.usecases.paging import pages_of
 from sos.words.blob import Entry, Kind
 from sos.words.errors import BlobConflict, BlobNotFound, SOSError, Unsupported
 from sos.words.interfaces import IDigested, StoreSummary
@@ -56,11 +57,9 @@ class Homecoming:
             else:
                 await self._bring(stray, holder, digested)
 
-        after = ""
         try:
-            while page := await digested.strays(after, self._page):
+            async for page in pages_of(digested.strays, self._page):
                 await for_each(iter(page), bring, min(self._at_once, len(page)))
-                after = page[-1].id
         except SOSError as error:
             self._copier.leave_out(holder, error)
         return damaged

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 from attrs import define, field
 from twisted.logger import Logger
@@ -31,6 +32,7 @@ from sos.decisions.topology import Group, Server
 from sos.http.bodies import collect
 from sos.usecases.cluster import Cluster
 from sos.usecases.concurrently import for_each
+from sos.usecases.paging import pages_of
 from sos.words.blob import BlobID, Entry, Kind
 from sos.words.errors import BlobDamaged, BlobNotFound, BlobTooLarge, SOSError
 from sos.words.interfaces import INameSet, ISweepable, OpenBlob, Swept
@@ -100,18 +102,17 @@ class Sweep:
         return report
 
     async def _sweep_at(self, server: Server, named: INameSet, report: SweepReport, until: float) -> None:
-        sweepable, after = self._cluster.sweepable(server), ""
+        sweepable = self._cluster.sweepable(server)
         if sweepable is None:
             return
         try:
-            while page := await sweepable.of_kind(Kind.CHUNK, after, self._page):
+            async for page in pages_of(partial(sweepable.of_kind, Kind.CHUNK), self._page):
                 if self._cluster.seconds() > until:
                     report.failures.append(
                         f"{server.url}: the sweep takes more than a day, and knows of no newer manifests."
                     )
                     return
                 await self._sweep_page(sweepable, page, named, report)
-                after = page[-1].id
         except SOSError as error:
             report.failures.append(_about(server, error))
 
@@ -176,17 +177,17 @@ class _Census:
 
     async def _read_strays(self, server: Server, group: Group) -> bool:
         """Read the manifests that one member keeps for another group, and say whether it has named them all."""
-        digested, after = self._cluster.digested(server), ""
+        digested = self._cluster.digested(server)
         if digested is None:
             return False
         try:
             summary = await digested.summary()
             if summary.time is not None:
                 self._times[server] = summary.time
-            while summary.strays and (page := await digested.strays(after, self._page)):
-                manifests = [entry for entry in page if entry.is_live and entry.kind is Kind.MANIFEST]
-                await self._read_page(manifests, server, group)
-                after = page[-1].id
+            if summary.strays:
+                async for page in pages_of(digested.strays, self._page):
+                    manifests = [entry for entry in page if entry.is_live and entry.kind is Kind.MANIFEST]
+                    await self._read_page(manifests, server, group)
         except SOSError as error:
             self._report.failures.append(_about(server, error))
             return False
@@ -194,13 +195,12 @@ class _Census:
 
     async def _list(self, server: Server, group: Group) -> bool:
         """Read the manifests of one member, and say whether it has named them all."""
-        sweepable, after = self._cluster.sweepable(server), ""
+        sweepable = self._cluster.sweepable(server)
         if sweepable is None:
             return False
         try:
-            while page := await sweepable.of_kind(Kind.MANIFEST, after, self._page):
+            async for page in pages_of(partial(sweepable.of_kind, Kind.MANIFEST), self._page):
                 await self._read_page(page, server, group)
-                after = page[-1].id
         except SOSError as error:
             self._report.failures.append(_about(server, error))
             return False

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,20 +15,10 @@ from sos.words.blob import BlobID, Entry, Kind, Parcel, State, Version
 from sos.words.errors import BadInput, BlobConflict, DigestMismatch, SOSError, StoreFull, Unavailable
 from sos.words.interfaces import Received
 from sos.words.versions import FURTHEST_AHEAD
-from tests.contracts.replica_sites import NOW, SITES, Site, memory_site, metadata_of
+from tests.contracts.replica_sites import NOW, Site, memory_site, metadata_of
 from tests.support import bytes_body, failure_of, success_of
 
 ABC = BlobID("abc")
-
-
-@pytest.fixture(params=SITES)
-def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
-    """Give one empty store of each kind; when the test is over, its books must be right."""
-    made: Site = request.param(tmp_path / "store")
-    yield made
-    if not made.local._is_closed:
-        made.check_books()
-        success_of(made.local.close())
 
 
 def parcel_of(payload: bytes, name: str = "abc", **fields: Any) -> Parcel:

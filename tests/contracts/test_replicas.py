@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +36,6 @@ def payload_of(size: int) -> bytes:
 def sha256_of(size: int) -> bytes:
     """Give the digest of these bytes."""
     return hashlib.sha256(payload_of(size)).digest()
-
-
-@pytest.fixture(params=SITES)
-def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
-    """Give one empty store of each kind; when the test is over, its books must be right."""
-    made: Site = request.param(tmp_path / "store")
-    yield made
-    if not made.local._is_closed:
-        made.check_books()
-        success_of(made.local.close())
 
 
 def names_of(site: Site) -> list[str]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from attrs import evolve
@@ -11,22 +10,13 @@ from attrs import evolve
 from sos.words.blob import BlobID, Entry, Kind, Version
 from sos.words.errors import BadInput, BlobConflict, BlobNotFound
 from sos.words.interfaces import Swept
-from tests.contracts.replica_sites import NOW, SITES, SWEEP_AGE, Site
+from tests.contracts.replica_sites import NOW, SWEEP_AGE, Site
 from tests.support import bytes_body, failure_of, success_of
 
 LARGE = b"x" * 200_000
 CHUNK = Entry(id=BlobID("c1"), version=Version(5), kind=Kind.CHUNK)
 MANIFEST = Entry(id=BlobID("abc"), version=Version(5), kind=Kind.MANIFEST)
 NAMED = (CHUNK.id, CHUNK.version)
-
-
-@pytest.fixture(params=SITES)
-def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
-    """Give one empty store of each kind; when the test is over, its books must be right."""
-    made: Site = request.param(tmp_path / "store")
-    yield made
-    made.check_books()
-    success_of(made.local.close())
 
 
 def listed(site: Site, kind: Kind, after: str = "", limit: int = 1000) -> list[str]:

@@ -35,7 +35,7 @@ class Dialer:
         self._deadlines = deadlines
         self._home = home
         self._departures = Departures(clock)
-        self._connecting: set[Deferred[Any]] = set()
+        self._connecting: dict[Deferred[Any], None] = {}  # in their order, so that a run can be had again
         self._is_closed = False
 
     async def dial(self, origin: Origin) -> Connection:
@@ -44,7 +44,7 @@ class Dialer:
             raise ServerUnavailable(str(origin), _CLOSED)
         factory = _Connections(lambda: self._make(origin))
         connecting: Deferred[Any] = self._endpoint_of(origin).connect(factory)
-        self._connecting.add(connecting)
+        self._connecting[connecting] = None
         deadline = self._clock.callLater(self._deadlines.connect, connecting.cancel)
         try:
             connection: Connection = await connecting
@@ -56,7 +56,7 @@ class Dialer:
         except Exception as error:  # whatever a socket, a resolver or TLS comes up with: there is no connection
             raise ServerUnavailable(str(origin), _why(error)) from None
         finally:
-            self._connecting.discard(connecting)
+            self._connecting.pop(connecting, None)
             if deadline.active():
                 deadline.cancel()
         return connection

@@ -15,7 +15,7 @@ class Pool:
         """Keep at most so many idle connections to each origin."""
         self._most_idle = most_idle
         self._idle: dict[Origin, dict[Connection, None]] = {}  # a dict is a set that keeps its order
-        self._open: set[Connection] = set()
+        self._open: dict[Connection, None] = {}
         self._when_empty: list[Deferred[None]] = []
         self._is_closed = False
 
@@ -26,7 +26,7 @@ class Pool:
 
     def enter(self, connection: Connection) -> None:
         """Keep account of a connection that was made."""
-        self._open.add(connection)
+        self._open[connection] = None
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection for the next request; the one that waited longest goes when there are too many."""
@@ -41,7 +41,7 @@ class Pool:
 
     def bury(self, connection: Connection) -> None:
         """Strike a connection that is gone off the account."""
-        self._open.discard(connection)
+        self._open.pop(connection, None)
         if not self._open:
             waiting, self._when_empty = self._when_empty, []
             for deferred in waiting:

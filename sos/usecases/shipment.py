@@ -34,7 +34,7 @@ class Shipment:
         self._failed = failed
         self._guess = Guess()
         self._passed_over: set[str] = set()
-        self._storing: set[Deferred[None]] = set()
+        self._storing: dict[Deferred[None], None] = {}  # in their order, so that a run can be had again
         self._in_memory = 0
         self._error: Failure | None = None
         self._change: Deferred[None] | None = None
@@ -50,7 +50,7 @@ class Shipment:
         self._in_memory += 1
         load = Load(part.source(), lambda: self._freed(part), self._guess.learn)
         storing = Deferred.fromCoroutine(self._store(chunk, load))
-        self._storing.add(storing)
+        self._storing[storing] = None
         storing.addBoth(self._ended, storing)
 
     async def when_stored(self) -> int:
@@ -87,7 +87,7 @@ class Shipment:
             self._error.raiseException()
 
     def _ended(self, result: Failure | None, storing: Deferred[None]) -> None:
-        self._storing.discard(storing)
+        self._storing.pop(storing, None)
         if isinstance(result, Failure) and not result.check(CancelledError) and self._error is None:
             self._error = result
             self._failed(result)

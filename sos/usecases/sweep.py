@@ -77,13 +77,22 @@ class Sweep:
     _log = Logger()
 
     def __init__(
-        self, cluster: Cluster, needed_in: Callable[[Group], int], make_names: Callable[[], INameSet], page: int = PAGE
+        self,
+        cluster: Cluster,
+        needed_in: Callable[[Group], int],
+        make_names: Callable[[], INameSet],
+        page: int = PAGE,
+        longest: float = LONGEST_SWEEP,
     ) -> None:
-        """Sweep a cluster; `needed_in` gives the copies that an acknowledgement needed in a group."""
+        """Sweep a cluster; `needed_in` gives the copies that an acknowledgement needed in a group.
+
+        A sweep asks for no more chunks when it has lasted for `longest` seconds.
+        """
         self._cluster = cluster
         self._needed_in = needed_in
         self._make_names = make_names
         self._page = page
+        self._longest = longest
 
     async def run(self, ignored: Collection[BlobID] = (), is_rehearsal: bool = False) -> SweepReport:
         """Sweep once; a rehearsal only counts. Manifests that are `ignored` need not be readable: their chunks may go."""
@@ -94,7 +103,7 @@ class Sweep:
             await _Census(self._cluster, named, read, frozenset(ignored), self._page, report).take(self._needed_in)
             if not report.hindrances:
                 for server in self._cluster.topology.servers:
-                    await self._sweep_at(server, named, report, began + LONGEST_SWEEP)
+                    await self._sweep_at(server, named, report, began + self._longest)
         finally:
             await named.close()
             await read.close()
@@ -109,7 +118,7 @@ class Sweep:
             async for page in pages_of(partial(sweepable.of_kind, Kind.CHUNK), self._page):
                 if self._cluster.seconds() > until:
                     report.failures.append(
-                        f"{server.url}: the sweep takes more than a day, and knows of no newer manifests."
+                        f"{server.url}: the sweep took more than {self._longest:g} seconds, and knows of no newer manifests."
                     )
                     return
                 await self._sweep_page(sweepable, page, named, report)

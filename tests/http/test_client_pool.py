@@ -132,6 +132,14 @@ class Reuse(ClientTestCase):
         self.refused(self.ask())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_connections_are_dropped_in_the_order_in_which_they_were_made(self) -> None:
+        """A run with a seed, a simulation's too, can be had again."""
+        told: list[int] = []
+        for number in range(8):
+            self.ask().addErrback(lambda _, number: told.append(number), number)
+        self.client.close()
+        self.assertEqual(told, list(range(8)))
+
 
 class Staleness(ClientTestCase):
     """B12: a pooled connection that the server had closed."""

@@ -29,6 +29,9 @@ EXPIRY_GRACE = 5.0
 SWEEP_AGE = 60.0
 """Seconds: longer than the longest upload, whose client gives up before."""
 
+LONGEST_SWEEP = SWEEP_AGE / 7
+"""Seconds: a seventh of that age, as in earnest a day is of seven."""
+
 
 @define
 class Disk:

@@ -34,7 +34,7 @@ from sos.web.download import download_root
 from sos.web.guards import ClusterGuard
 from sos.web.upload import upload_root
 from sos.words.versions import HybridClock
-from tests.simulation.disks import Disk, SimStore
+from tests.simulation.disks import LONGEST_SWEEP, Disk, SimStore
 from tests.simulation.network import Network
 from tests.simulation.time import SimClock
 from tests.support import immediately
@@ -117,7 +117,7 @@ class ApiHost:
         deletes = Deletes(self.cluster, copies.needed_in, world.clock)
         uploads = upload_root(Uploads(copies, hashlib.sha1, MOST_UPLOAD, CHUNK_SIZE, UPLOAD_MEMORY), self.wall, deletes)
         self.replication = Replication(self.cluster, SilentReporter())
-        self.sweep = Sweep(self.cluster, copies.needed_in, lambda: NameSet(immediately))
+        self.sweep = Sweep(self.cluster, copies.needed_in, lambda: NameSet(immediately), longest=LONGEST_SWEEP)
         repair = ReadRepair(self.cluster, world.clock.seconds)
         downloads = download_root(Downloads(self.cluster, copies.needed_in, world.clock, repair.look_into), self.wall)
         self._timers = [

@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
@@ -355,6 +355,32 @@ def test_a_client_that_leaves_takes_everything_with_it(arrived: int) -> None:
     assert body.is_stopped
     assert uploads.budget.used == 0
     assert kinds_at(store)[Kind.MANIFEST] == 0
+
+
+class Noting(Held):
+    """A member that notes which writes were called off."""
+
+    def __init__(self, store: IBlobStore) -> None:
+        super().__init__(store)
+        self.called_off: list[BlobID] = []
+
+    async def receive(self, entry: Entry, body: IBodyProducer) -> Received:
+        try:
+            return await super().receive(entry, body)
+        except CancelledError:
+            self.called_off.append(entry.id)
+            raise
+
+
+def test_writes_are_called_off_in_the_order_in_which_they_began() -> None:
+    """A run with a seed, a simulation's too, can be had again."""
+    payload = payload_of(2 * CHUNK)
+    for _ in range(8):  # of two in any order, one time in two would be right
+        store = Noting(memory_store())
+        uploading = Deferred.fromCoroutine(uploads_to(cluster_of(one={"a": store})).upload(body_of(payload), STEVE))
+        uploading.cancel()
+        failure_of(uploading)
+        assert store.called_off == chunk_ids(payload)
 
 
 def test_a_body_that_breaks_off_leaves_chunks_and_no_manifest() -> None:

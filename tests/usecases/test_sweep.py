@@ -15,7 +15,7 @@ from sos.store.memory import MemoryStore
 from sos.store.name_set import NameSet
 from sos.usecases.cluster import Cluster
 from sos.usecases.replication import Replication, SilentReporter
-from sos.usecases.sweep import Sweep, SweepReport
+from sos.usecases.sweep import LONGEST_SWEEP, Sweep, SweepReport
 from sos.words.blob import BlobID, Entry, Kind, Version
 from sos.words.errors import BlobDamaged, BlobNotFound, ServerUnavailable, Unsupported
 from sos.words.interfaces import IBlobStore, Swept
@@ -197,6 +197,27 @@ def test_a_manifest_that_is_carried_home_meanwhile_counts() -> None:
     assert isinstance(failure_of(stores[1].stat(OBJECT.id)), BlobNotFound)
     assert (report.manifests, report.swept) == (1, Swept())
     assert chunks_of(stores[1]) == ids_of(OBJECT)
+
+
+@pytest.mark.parametrize(("seconds", "is_over"), [(LONGEST_SWEEP - 1, False), (LONGEST_SWEEP + 1, True)])
+def test_one_that_lasts_too_long_takes_no_more(seconds: float, is_over: bool) -> None:
+    """It knows nothing of manifests that came since it began."""
+    place, timer = Place(), Clock()
+    (store,) = place.stores("a")
+    put_chunks([store], OBJECT)
+    place.wait()
+
+    class Slow(Flaky):
+        """Takes its time over its chunks."""
+
+        async def of_kind(self, kind: Kind, after: str = "", limit: int = 1000) -> Sequence[Entry]:
+            if kind is Kind.CHUNK:
+                timer.advance(seconds)
+            return await super().of_kind(kind, after, limit)
+
+    report = sweep(cluster_with(place.clock(), {"one": {"a": Slow(store)}}, timer))
+    assert (report.swept == Swept(), ["took more than" in why for why in report.failures]) == (is_over, [True] * is_over)
+    assert chunks_of(store) == (ids_of(OBJECT) if is_over else set())
 
 
 @pytest.mark.parametrize("error", [DOWN, Unsupported("It speaks the old contract.")])

@@ -35,20 +35,19 @@ class Dialer:
         self._deadlines = deadlines
         self._home = home
         self._departures = Departures(clock)
-        self._connecting: dict[Deferred[Any], None] = {}  # in their order, so that a run can be had again
+        self._connecting: dict[Deferred[Connection], None] = {}  # in their order, so that a run can be had again
         self._is_closed = False
 
     async def dial(self, origin: Origin) -> Connection:
         """Connect to an origin. Raises `ServerUnavailable`."""
         if self._is_closed:
             raise ServerUnavailable(str(origin), _CLOSED)
-        factory = _Connections(lambda: self._make(origin))
-        connecting: Deferred[Any] = self._endpoint_of(origin).connect(factory)
+        connecting = self._begun(origin)
         self._connecting[connecting] = None
         deadline = self._clock.callLater(self._deadlines.connect, connecting.cancel)
         try:
-            connection: Connection = await connecting
-        except (CancelledError, errors.ConnectingCancelledError):
+            return await connecting
+        except CancelledError:
             if deadline.active() and not self._is_closed:
                 raise CancelledError from None  # by whoever asked
             why = _CLOSED if self._is_closed else f"there was no connection within {self._deadlines.connect:g} s"
@@ -59,7 +58,28 @@ class Dialer:
             self._connecting.pop(connecting, None)
             if deadline.active():
                 deadline.cancel()
-        return connection
+
+    def _begun(self, origin: Origin) -> Deferred[Connection]:
+        """Begin to connect. Called off, it fails with `CancelledError`, whatever the endpoint makes of that.
+
+        An endpoint that is called off while it looks up a name says that there is no such name: a client that leaves at the
+        wrong moment would make its member look as if it had failed.
+        """
+
+        def call_off(wanted: Deferred[Connection]) -> None:
+            wanted.errback(CancelledError())
+            attempt.cancel()
+
+        def end(result: Any) -> None:
+            if not wanted.called:
+                wanted.callback(result)
+            elif isinstance(result, Connection):
+                result.drop()
+
+        wanted: Deferred[Connection] = Deferred(call_off)
+        attempt = self._endpoint_of(origin).connect(_Connections(lambda: self._make(origin)))
+        attempt.addBoth(end)
+        return wanted
 
     def _make(self, origin: Origin) -> Connection:
         return Connection(origin, self._clock, self._deadlines, self._home, self._departures)

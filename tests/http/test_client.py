@@ -13,14 +13,17 @@ from twisted.internet.error import (
     ConnectionRefusedError,  # noqa: A004
     DNSLookupError,
 )
+from twisted.internet.interfaces import IProtocol, IProtocolFactory
 from twisted.python.failure import Failure
 
 from sos.http.answer import Answer
 from sos.http.bodies import BytesBody, BytesSource
-from sos.words.errors import BadInput, BlobTruncated, DigestMismatch, StoreFull
+from sos.http.client import Client
+from sos.words.errors import BadInput, BlobTruncated, DigestMismatch, ServerUnavailable, StoreFull
 from tests.http.client_case import CHUNKED, HELLO, ORIGIN, ClientTestCase, ScriptedBody
 from tests.http.test_answer_reader import REFUSED
 from tests.support import ScriptedConsumer
+from tests.support_wire import ScriptedServer
 
 
 class Requests(ClientTestCase):
@@ -166,6 +169,18 @@ class BadAnswers(ClientTestCase):
         self.refused(answer.body.startProducing(ScriptedConsumer()))
 
 
+class LateServer(ScriptedServer):
+    """Accepts a connection at the moment at which the attempt is called off."""
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Begin, and be late."""
+
+        def accept(attempt: Deferred[IProtocol]) -> None:
+            super(LateServer, self).connect(protocolFactory).chainDeferred(attempt)
+
+        return Deferred(accept)
+
+
 class Connecting(ClientTestCase):
     """Getting a connection at all."""
 
@@ -203,6 +218,24 @@ class Connecting(ClientTestCase):
         self.failureResultOf(asking, CancelledError)
         self.assertEqual((len(cancelled), body.calls), (1, ["stop"]))
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_name_that_was_being_looked_up_does_not_count_as_unknown(self) -> None:
+        """Twisted says so of a look-up that is called off; the server has done nothing wrong, or was too slow."""
+        for seconds, kind in ((0.0, CancelledError), (2.1, ServerUnavailable)):
+            self.server.pending = Deferred(lambda attempt: attempt.errback(DNSLookupError()))
+            asking = self.ask()
+            self.clock.advance(seconds)
+            asking.cancel()
+            self.assertNotIn("resolved", str(self.failureResultOf(asking, kind).value))
+
+    def test_a_connection_that_comes_nevertheless_is_dropped(self) -> None:
+        """Nobody waits for it."""
+        self.server = LateServer()
+        self.client = Client(self.server, self.clock)
+        asking = self.ask()
+        asking.cancel()
+        self.failureResultOf(asking, CancelledError)
+        self.assertTrue(self.last.is_dropped)
 
     def test_closing_ends_attempts_to_connect(self) -> None:
         """They fail with the reason."""

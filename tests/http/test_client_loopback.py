@@ -128,6 +128,18 @@ def pem_for(host: str) -> bytes:
 
 
 @pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]
+async def test_a_request_that_is_called_off_at_once_is_no_failure_of_the_server() -> None:
+    """Its name, or its address, is being looked up then."""
+    async with served(1) as (_, port), closing(tcp_connector(reactor)) as client:
+        origin = Origin.of_url(f"http://127.0.0.1:{port}")
+        asking = Deferred.fromCoroutine(client.request(b"GET", origin, b"/"))
+        asking.cancel()
+        with pytest.raises(CancelledError):
+            await asking
+        assert (await client.request(b"GET", origin, b"/")).status == 200
+
+
+@pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]
 async def test_a_consumer_that_does_not_drain_stops_the_server() -> None:
     """Only what the sockets hold has moved; when the consumer leaves, so does the connection."""
     async with served(LONG) as (server, port), closing(tcp_connector(reactor)) as client:

@@ -44,7 +44,7 @@ class Front(Factory):
         self.is_draining = False
         self.dispatch = Dispatcher(root, limits.collected_body).dispatch
         self._on_answer = on_answer
-        self._channels: set[Channel] = set()
+        self._channels: dict[Channel, None] = {}  # in their order, so that a run can be had again
         self._of_address: Counter[str] = Counter()
         self._waiting: list[Deferred[None]] = []
 
@@ -62,7 +62,7 @@ class Front(Factory):
         is_full = len(self._channels) >= limits.connections or self._of_address[host] >= limits.connections_an_address
         channel = Channel(self, addr, _TURNED_AWAY if is_full else None)
         channel.factory = self
-        self._channels.add(channel)
+        self._channels[channel] = None
         self._of_address[host] += 1
         return channel
 
@@ -97,7 +97,7 @@ class Front(Factory):
 
     def closed(self, channel: Channel) -> None:
         """Note that a connection is gone."""
-        self._channels.discard(channel)
+        self._channels.pop(channel, None)
         host = _host_of(channel.peer)
         self._of_address[host] -= 1
         if not self._of_address[host]:

@@ -15,7 +15,7 @@ class Pool:
         """Keep at most so many idle connections to each origin."""
         self._most_idle = most_idle
         self._idle: dict[Origin, dict[Connection, None]] = {}  # a dict is a set that keeps its order
-        self._open: dict[Connection, None] = {}
+        self._open: dict[Connection, None] = {}  # and so a run can be had again
         self._when_empty: list[Deferred[None]] = []
         self._is_closed = False
 

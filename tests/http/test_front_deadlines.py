@@ -243,3 +243,14 @@ class Connections(SynchronousTestCase):
         front.drop()
         self.assertTrue(connection.transport.is_aborted)
         self.failureResultOf(gone)
+
+    def test_what_is_left_is_dropped_in_the_order_in_which_it_came(self) -> None:
+        """A run with a seed, a simulation's too, can be had again."""
+        leaf = Leaf(lambda request: None)
+        front = front_of(leaf)
+        told: list[int] = []
+        for number in range(8):
+            Connection(front).send(GET)
+            leaf.requests[number].notifyFinish().addErrback(lambda _, number: told.append(number), number)
+        front.drop()
+        self.assertEqual(told, list(range(8)))

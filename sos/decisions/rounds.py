@@ -18,7 +18,7 @@ class Rounds:
     def __init__(self) -> None:
         self._numbers: dict[Server, int] = {}
         self._newest: dict[str, int] = {}
-        self._behind: set[Server] = set()
+        self._behind: dict[Server, None] = {}  # in their order, so that a run can be had again
 
     @property
     def behind(self) -> Sequence[Server]:
@@ -30,9 +30,9 @@ class Rounds:
         self._numbers[server] = number
         newest = self._newest[group] = max(number, self._newest.get(group, 0))
         if number < newest:
-            self._behind.add(server)
+            self._behind[server] = None
         else:
-            self._behind.discard(server)
+            self._behind.pop(server, None)
 
     def compare(self, group: Group) -> None:
         """Judge all members of a group, who were heard at about one time."""

@@ -38,6 +38,12 @@ def test_a_member_that_is_heard_to_be_behind_is_not_read_from_until_it_has_caugh
     assert rounds.behind == []
 
 
+def test_those_that_are_behind_are_named_in_the_order_in_which_they_were_heard() -> None:
+    """A set's order differs between processes: no run of a simulation could be had again elsewhere."""
+    servers = [Server(f"http://m{number}:1") for number in (3, 1, 4, 5, 9, 2, 6)]
+    assert heard((A, 3), *((server, 2) for server in servers)).behind == servers
+
+
 def test_a_round_that_one_member_reached_says_nothing_of_what_was_heard_before() -> None:
     """Another api ran it: the others have reached it as well, and say so when they are asked."""
     rounds = heard((A, 3), (B, 3), (C, 3), (A, 4))

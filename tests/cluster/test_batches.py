@@ -23,7 +23,7 @@ from sos.words.errors import Unauthorized
 from tests.contracts.replica_sites import NOW, memory_site
 from tests.support import bytes_body, failure_of, success_of
 from tests.support_wire import memory_connector
-from tests.usecases.cluster_of import cluster_of
+from tests.usecases.cluster_of import cluster_of, wall
 
 NUMBER = 300
 KEY = b"secret"
@@ -41,22 +41,28 @@ class Far:
 
 
 def far(name: str, is_older: bool) -> Far:
-    """Make a member, with the client's, the front's and the resources' real code between; it may know of no batches."""
-    site, clock = memory_site(Path()), Clock()
-    asked: list[bytes] = []
+    """Make a member; it may know of no batches."""
+    site = memory_site(Path())
     assert isinstance(site.local, MemoryStore)
     site.local.uuid = f"store-{name}"
+    return far_store(site.local, name, is_older)
+
+
+def far_store(store: MemoryStore, name: str, is_older: bool) -> Far:
+    """Make a store a member, with the client's, the front's and the resources' real code between."""
+    clock = Clock()
+    asked: list[bytes] = []
     guard = ClusterGuard(KEY)
 
     def noting(request: Request) -> None:
         asked.append(request.path)
         guard(request)
 
-    root = blob_server_root(site.local, noting, site.moment.wall, "1.0")
+    root = blob_server_root(store, noting, wall, "1.0")
     assert isinstance(root, Routes)
     leaves = {path: leaf for path, leaf in root._leaves.items() if not is_older or path not in BATCHED}
-    network = memory_connector({f"http://{name}:1": Front(Routes(leaves, noting), clock, site.moment.wall)})
-    return Far(site.local, RemoteReplica(Client(network, clock), f"http://{name}:1", KEY), asked)
+    network = memory_connector({f"http://{name}:1": Front(Routes(leaves, noting), clock, wall)})
+    return Far(store, RemoteReplica(Client(network, clock), f"http://{name}:1", KEY), asked)
 
 
 def fill(store: MemoryStore) -> None:

@@ -138,6 +138,11 @@ BREAKS: Sequence[Break] = [
         "B15 F25",
         ("tests/usecases/test_batches.py::test_the_bytes_are_held_against_what_was_listed",),
     ),
+    Break(
+        "coalesced-outcomes-of-others",
+        "I1 I3",
+        ("tests/test_coalescing.py::test_those_that_come_meanwhile_go_together",),
+    ),
     Break("short-body-taken", "H29 I3", ("tests/contracts/test_blobstore.py::test_a_body_that_ends_early_is_refused",)),
     Break(
         "status-ignored",

@@ -2,7 +2,8 @@
 
 To make a blob durable costs a blob server little beside the request that brings it, and so it does whoever sends it. So a
 write goes at once and alone while none is under way; what comes meanwhile waits for its end, and then goes in one batch.
-Nobody waits for company that might not come, and a store that is busy with one sync would not begin the next earlier.
+Nobody waits for company that might not come, and a store that is busy with one sync would not begin the next earlier. Where
+the one under way takes longer than `LONGEST_WAIT`, the others are sent beside it.
 
 Who gives up on a write that is in a batch leaves the others alone; when all have, the batch is given up. A batch that cannot
 be taken as a batch, by a server that knows of none or for what is in it, goes one by one.
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
@@ -26,6 +28,9 @@ from sos.words.interfaces import Received
 TOGETHER = 32
 """Blobs in a batch: the most of what batching saves is saved then, and whoever reads from the server waits a moment only."""
 
+LONGEST_WAIT = 0.005
+"""Seconds that a write waits at most: a server may be far away, or hang, and is not to be sent one thing at a time."""
+
 Waiting = Deferred[Received | SOSError | None]
 
 
@@ -36,13 +41,16 @@ class Coalescer:
 
     def __init__(
         self,
+        clock: IReactorTime,
         write: Callable[[Parcel], Awaitable[Received]],
         write_some: Callable[[Sequence[Parcel]], Awaitable[Sequence[Received | SOSError]]],
     ) -> None:
         """Write one blob by `write`, as `IBlobReceiver.receive` does, and several by `write_some`, as `IDigested` has it."""
+        self._clock = clock
         self._write = write
         self._write_some = write_some
         self._under_way = 0
+        self._timer: IDelayedCall | None = None
         self._waiting: dict[Waiting, Parcel] = {}
         self._batches: list[_Batch] = []
         self._is_able = True
@@ -51,14 +59,20 @@ class Coalescer:
         """Write a blob, alone or with others. Raises what `IBlobReceiver.receive` raises."""
         outcome = None
         if self._is_able and self._under_way:
-            waiting: Waiting = Deferred(self._withdraw)
-            self._waiting[waiting] = parcel
-            outcome = await waiting
+            outcome = await self._place(parcel)
         if outcome is None:
             return await self._alone(parcel)
         if isinstance(outcome, SOSError):
             raise outcome
         return outcome
+
+    def _place(self, parcel: Parcel) -> Waiting:
+        """Give a blob a place among those that wait."""
+        waiting: Waiting = Deferred(self._withdraw)
+        self._waiting[waiting] = parcel
+        if self._timer is None:
+            self._timer = self._clock.callLater(LONGEST_WAIT, self._time_is_up)
+        return waiting
 
     async def _alone(self, parcel: Parcel) -> Received:
         self._under_way += 1
@@ -71,13 +85,29 @@ class Coalescer:
         """Let those go that have waited for the end of one write, or of one batch."""
         self._under_way -= 1
         while self._waiting and not (self._under_way and self._is_able):
-            batch = self._next_batch()
-            if batch.is_worth_it and self._is_able:
-                self._under_way += 1
-                self._batches.append(batch)
-                batch.send(self._sent(batch))
-            else:
-                batch.tell_all(None)
+            self._let_go()
+        self._stop_timer()
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        while self._waiting:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Send the next ones; one that would go alone is told to."""
+        batch = self._next_batch()
+        if batch.is_worth_it and self._is_able:
+            self._under_way += 1
+            self._batches.append(batch)
+            batch.send(self._sent(batch))
+        else:
+            batch.tell_all(None)
+
+    def _stop_timer(self) -> None:
+        """Wait for no time where nobody waits."""
+        if self._timer is not None and not self._waiting:
+            self._timer.cancel()
+            self._timer = None
 
     def _next_batch(self) -> _Batch:
         """Take as many as fit, in their order; of one ID only the first."""
@@ -122,6 +152,7 @@ class Coalescer:
     def _withdraw(self, waiting: Waiting) -> None:
         """Nobody waits for this one any more."""
         self._waiting.pop(waiting, None)
+        self._stop_timer()
         for batch in list(self._batches):
             batch.withdraw(waiting)
 

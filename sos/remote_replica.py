@@ -46,7 +46,7 @@ class RemoteReplica(RemoteStore):
     ) -> None:
         """Speak to the server under a URL; see `RemoteStore`."""
         super().__init__(client, url, credential, hear)
-        self._coalescer = Coalescer(self._receive_alone, self.receive_some)
+        self._coalescer = Coalescer(client.clock, self._receive_alone, self.receive_some)
 
     async def receive(self, entry: Entry, body: IBodyProducer) -> Received:
         """Send a blob; see `IBlobReceiver`. A small one goes with others that wait to be sent at the same time."""

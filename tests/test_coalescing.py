@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
 
-from sos.coalescing import TOGETHER, Coalescer, parcel_of
+from sos.coalescing import LONGEST_WAIT, TOGETHER, Coalescer, parcel_of
 from sos.decisions.batch import LARGEST, ROOM, check_batch, weight
 from sos.http.bodies import BytesBody
 from sos.words.blob import BlobID, Entry, Metadata, Parcel
@@ -43,7 +44,8 @@ class Far:
         self.sent: list[list[str]] = []
         self.waiting: list[Deferred[Any]] = []
         self.called_off = 0
-        self.coalescer = Coalescer(self.write, self.write_some)
+        self.clock = Clock()
+        self.coalescer = Coalescer(self.clock, self.write, self.write_some)
 
     async def write(self, one: Parcel) -> Received:
         """Take one."""
@@ -125,6 +127,23 @@ def test_while_a_batch_is_under_way_others_wait_for_the_next() -> None:
     assert far.sent == [["a", "b"], ["c", "d"]]
     far.answer()
     assert [success_of(one).entry.id for one in asking] == ["a", "b", "c", "d"]
+
+
+def test_what_is_under_way_for_long_is_not_waited_for() -> None:
+    """A server may be far away: then as much is under way as there is. No more of the clock is needed afterwards."""
+    far, asking = busy("a", "b")
+    far.clock.advance(LONGEST_WAIT / 2)
+    asking += far.ask("c")
+    far.clock.advance(LONGEST_WAIT / 2)
+    assert far.sent == [["a", "b", "c"]]
+    asking += far.ask("d")
+    far.clock.advance(LONGEST_WAIT)
+    assert far.sent[1:] == [["d"]]
+    asking += far.ask("e", "f")
+    for _ in range(4):
+        far.answer()
+    assert [success_of(one).entry.id for one in asking] == ["a", "b", "c", "d", "e", "f"]
+    assert far.clock.getDelayedCalls() == []
 
 
 def test_a_batch_has_a_limit() -> None:
@@ -226,6 +245,10 @@ def test_who_gives_up_on_the_one_under_way_lets_the_others_go() -> None:
     """They go together."""
     far = Far()
     (first,) = far.ask("first")
+    for one in far.ask("also", "this"):
+        one.cancel()
+        failure_of(one)
+    assert far.clock.getDelayedCalls() == []
     asking = far.ask("a", "b")
     first.cancel()
     failure_of(first)
@@ -240,6 +263,7 @@ def test_every_write_has_its_own_outcome(deeds: list[tuple[int, int]], is_able: 
     far = Far()
     asking: list[tuple[str, Deferred[Received]]] = []
     given_up: list[Deferred[Received]] = []
+    is_late = False
     for deed, which in deeds:
         if deed < 3:
             asking.append((f"n{which}", far.ask(f"n{which}")[0]))
@@ -248,10 +272,13 @@ def test_every_write_has_its_own_outcome(deeds: list[tuple[int, int]], is_able: 
             if not one.called:
                 given_up.append(one)
                 one.cancel()
+        elif deed == 5 and which == 0:
+            far.clock.advance(LONGEST_WAIT)
+            is_late = True
         elif far.waiting:
             was_batch = len(far.sent[-1]) > 1 and len(far.waiting) == 1
             far.answer(Unsupported("old") if was_batch and not is_able else None)
-        assert len(far.waiting) <= 1 or not is_able
+        assert len(far.waiting) <= 1 or is_late or not is_able
     while far.waiting:
         far.answer()
     for name, one in asking:
@@ -259,6 +286,7 @@ def test_every_write_has_its_own_outcome(deeds: list[tuple[int, int]], is_able: 
             assert isinstance(failure_of(one), CancelledError)
         else:
             assert success_of(one).entry.id == name
+    assert far.clock.getDelayedCalls() == []
 
 
 def test_a_parcel_is_small_and_in_memory_and_known() -> None:

@@ -48,6 +48,7 @@ class Client:
         most_idle: int = MOST_IDLE,
     ) -> None:
         """Reach servers through `connect`, and give them the time that `deadlines` has on `clock`."""
+        self.clock = clock
         self._deadlines = deadlines
         self._pool = Pool(most_idle)
         self._dialer = Dialer(connect, clock, deadlines, self._pool)

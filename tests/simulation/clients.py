@@ -1,4 +1,4 @@
-"""Clients of the simulated cluster: each does one thing after the other, and writes down what it saw."""
+"""Clients of the simulated cluster: each does one thing after another, or uploads several at once, and notes what it saw."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from attrs import field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 
+from sos.usecases.concurrently import concurrently
 from tests.cluster.visitor import Answer, Visitor
 from tests.simulation.history import Operation, Outcome, Verb
 from tests.simulation.world import APIS, World
@@ -42,11 +43,13 @@ def things_of(chance: Random, number: int, sizes: tuple[int, ...] = SIZES) -> li
 class Crowd:
     """Some clients, their objects, and the history of what they saw."""
 
-    def __init__(self, world: World, things: list[Thing], clients: int, until: float) -> None:
+    def __init__(self, world: World, things: list[Thing], clients: int, until: float, volley: int = 1) -> None:
+        """Let clients live until a time; each uploads so many things at once."""
         self.history: list[Operation] = []
         self._world = world
         self._things = things
         self._until = until
+        self._volley = volley
         self._working = [Deferred.fromCoroutine(self._live(f"client{n}")) for n in range(clients)]
         self._ended = 0
         for working in self._working:
@@ -74,7 +77,12 @@ class Crowd:
             world.clock.callLater(chance.random() * 0.6, pause.callback, None)
             await pause
             verb = chance.choices((Verb.UPLOAD, Verb.FETCH, Verb.DELETE), (4, 5, 2))[0]
-            await self.do(verb, chance.choice(self._things), chance.choice(APIS), client)
+            if verb is Verb.UPLOAD and self._volley > 1:
+                api = chance.choice(APIS)
+                things = chance.sample(self._things, self._volley)
+                await concurrently(self.do(verb, thing, api, client) for thing in things)
+            else:
+                await self.do(verb, chance.choice(self._things), chance.choice(APIS), client)
 
     async def do(self, verb: Verb, thing: Thing, api: str, client: str, *, is_final: bool = False) -> Operation:
         """Do one thing, and write it down."""

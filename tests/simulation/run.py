@@ -20,6 +20,9 @@ SECONDS = 60.0
 """Of the simulated clock, under faults."""
 
 CLIENTS = 4
+VOLLEY = 6
+"""Things that a client uploads at once, in one run of four: small ones go to a member together."""
+
 THINGS = 10
 AFTERMATH = 60.0
 """Seconds after the last fault in which what is under way comes to its end: deadlines, rests of members, stragglers."""
@@ -46,7 +49,7 @@ def simulate(seed: int, seconds: float = SECONDS) -> Report:
     chance = Random(seed)
     world = World(chance, min_copies=chance.choice((None, 2)))
     things = things_of(chance, THINGS)
-    crowd = Crowd(world, things, CLIENTS, seconds)
+    crowd = Crowd(world, things, CLIENTS, seconds, VOLLEY if seed % 4 == 3 else 1)
     nemesis = Nemesis(world, seconds)
     nemesis.begin()
     report = Report(seed)

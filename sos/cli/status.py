@@ -20,12 +20,12 @@ from rich.text import Text
 from sos.cli.command_options import InspectionOptions, flag
 from sos.cli.finishing import run_to_its_end
 from sos.cli.members import members_of
+from sos.concurrently import concurrently
 from sos.decisions.condition import Condition, GroupCondition, MemberCondition, Verdict
 from sos.decisions.overview import COLUMNS, NUMBERS, rows_of
 from sos.decisions.reports import report_of
 from sos.decisions.topology import Server, Topology
 from sos.remote import RemoteStore
-from sos.usecases.concurrently import concurrently
 from sos.usecases.inspection import why_of
 from sos.words.errors import BadInput, SOSError
 

@@ -10,9 +10,9 @@ import abc
 import hashlib
 from collections.abc import Sequence
 
-from twisted.internet.defer import Deferred, gatherResults
 from twisted.web.iweb import IBodyProducer
 
+from sos.concurrently import concurrently
 from sos.decisions.batch import LARGEST, ROOM, check_batch, check_names, fault_of, weight
 from sos.http.bodies import BytesBody
 from sos.store.ages import Ages
@@ -52,8 +52,7 @@ class InBatches(abc.ABC):
     async def receive_some(self, parcels: Sequence[Parcel]) -> Sequence[Received | SOSError]:
         """Take small blobs in side by side."""
         check_batch(parcels)
-        receiving = [Deferred.fromCoroutine(self._outcome_of(parcel)) for parcel in parcels]
-        return await gatherResults(receiving, consumeErrors=True)
+        return await concurrently(self._outcome_of(parcel) for parcel in parcels)
 
     async def _parcel_of(self, blob_id: BlobID) -> Parcel | None:
         try:

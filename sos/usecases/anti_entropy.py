@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from twisted.internet.defer import DeferredSemaphore
 
+from sos.concurrently import concurrently, for_each
 from sos.decisions.batch import batches_of
 from sos.decisions.buckets import BUCKETS, BUCKETS_A_PART, runs_of, unequal
 from sos.decisions.ghosts import Ghosts
@@ -21,7 +22,6 @@ from sos.decisions.repair import Bury, Copy, Repair, by_id, repairs
 from sos.decisions.topology import Server
 from sos.usecases.batches import Batches
 from sos.usecases.cluster import Cluster
-from sos.usecases.concurrently import concurrently, for_each
 from sos.usecases.copying import Copier
 from sos.words.blob import Entry
 from sos.words.errors import ServerUnavailable, SOSError

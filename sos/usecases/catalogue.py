@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from attrs import evolve
 
+from sos.concurrently import concurrently
 from sos.decisions.reconcile import Listed, Reconciliation
 from sos.decisions.topology import Server
-from sos.usecases.concurrently import concurrently
 from sos.usecases.object_names import manifest_at, object_names
 from sos.usecases.paging import pages_of
 from sos.words.blob import BlobID, Entry, Kind

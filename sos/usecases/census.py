@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from twisted.logger import Logger
 
+from sos.concurrently import concurrently
 from sos.decisions.topology import Group, Server
 from sos.usecases.cluster import LATELY, Cluster
-from sos.usecases.concurrently import concurrently
 from sos.usecases.copying import Copier
 from sos.words.errors import OtherGroup, SOSError, Unsupported
 from sos.words.interfaces import StoreSummary

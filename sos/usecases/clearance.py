@@ -18,9 +18,9 @@ from collections.abc import Iterable, Sequence
 
 from twisted.logger import Logger
 
+from sos.concurrently import concurrently, for_each
 from sos.decisions.topology import Group, Server
 from sos.usecases.cluster import Cluster
-from sos.usecases.concurrently import concurrently, for_each
 from sos.words.blob import BlobID, Entry, Version
 from sos.words.errors import BlobNotFound, SOSError
 from sos.words.interfaces import IDigested

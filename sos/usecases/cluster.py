@@ -10,11 +10,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from sos.concurrently import concurrently
 from sos.decisions import placement
 from sos.decisions.health import Health
 from sos.decisions.rounds import Rounds
 from sos.decisions.topology import Group, Server, Topology
-from sos.usecases.concurrently import concurrently
 from sos.usecases.patience import within
 from sos.usecases.watched_store import WatchedStore
 from sos.words.blob import BlobID, Version

@@ -8,10 +8,10 @@ from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from sos.concurrently import concurrently
 from sos.decisions.tally import CopyTally, usual_min_copies
 from sos.decisions.topology import Group, Server
 from sos.usecases.cluster import GREETING, Cluster
-from sos.usecases.concurrently import concurrently
 from sos.usecases.group_write import GroupWrite
 from sos.usecases.patience import within
 from sos.words.blob import BlobID, Entry, Kind, Metadata

@@ -10,9 +10,9 @@ from attrs import define, field, frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from sos.concurrently import concurrently
 from sos.decisions.topology import Group, Server
 from sos.usecases.cluster import Cluster
-from sos.usecases.concurrently import concurrently
 from sos.usecases.patience import within
 from sos.words.blob import BlobID, Version
 from sos.words.errors import (

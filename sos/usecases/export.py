@@ -18,10 +18,10 @@ from twisted.internet.interfaces import IConsumer
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
+from sos.concurrently import for_each
 from sos.decisions.digests import Expected, expected_of
 from sos.decisions.sidecar import sidecar_of
 from sos.store.flat_files import FlatDirectory, FlatPart
-from sos.usecases.concurrently import for_each
 from sos.words.blob import BlobID, Entry, Kind
 from sos.words.errors import BlobNotFound, BlobTruncated, DigestMismatch, SOSError
 from sos.words.interfaces import InThread, OpenBlob

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
+from sos.concurrently import for_each
 from sos.decisions.repair import AllDamaged, OtherBytes
 from sos.decisions.topology import Group, Server
 from sos.usecases.cluster import Cluster
-from sos.usecases.concurrently import for_each
 from sos.usecases.copying import Copier
 from sos.usecases.paging import pages_of
 from sos.words.blob import Entry, Kind

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
+from sos.concurrently import concurrently
 from sos.decisions import placement
 from sos.decisions.agreement import Agreement, GroupAgreement, Statement
 from sos.decisions.topology import Group, Server, Topology
 from sos.decisions.whereabouts import Knowledge, Whereabouts
-from sos.usecases.concurrently import concurrently
 from sos.usecases.object_names import manifest_at
 from sos.words.blob import BlobID, Kind
 from sos.words.errors import BlobNotFound, Forbidden, ServerUnavailable, SOSError, Unauthorized, Unsupported

@@ -19,12 +19,12 @@ from attrs import evolve, frozen
 from twisted.internet.defer import DeferredSemaphore
 from twisted.web.iweb import IBodyProducer
 
+from sos.concurrently import for_each
 from sos.decisions.digests import Expected, expected_of
 from sos.decisions.sidecar import Read, read_sidecar
 from sos.http.bodies import BytesBody
 from sos.http.verified_body import VerifiedBody
 from sos.store.flat_files import FlatDirectory, FlatFile, Misfit
-from sos.usecases.concurrently import for_each
 from sos.words.blob import OLD_CONTRACT, Entry
 from sos.words.errors import (
     BlobConflict,

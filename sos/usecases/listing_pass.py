@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from sos.concurrently import concurrently, for_each
 from sos.decisions.reconcile import Reconciliation
 from sos.decisions.repair import Copy
 from sos.decisions.topology import Server
 from sos.usecases.cluster import Cluster
-from sos.usecases.concurrently import concurrently, for_each
 from sos.usecases.copying import Copier
 from sos.words.blob import Entry
 from sos.words.errors import SOSError

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from sos.concurrently import concurrently
 from sos.decisions.clocks import astray, complaint_of
 from sos.decisions.ghosts import Ghosts
 from sos.decisions.topology import Group, Server
@@ -19,7 +20,6 @@ from sos.usecases.anti_entropy import AntiEntropy
 from sos.usecases.census import Census, Summaries, was_started_since
 from sos.usecases.clearance import Clearance
 from sos.usecases.cluster import LATELY, Cluster
-from sos.usecases.concurrently import concurrently
 from sos.usecases.copying import Copier, Round
 from sos.usecases.healing import Healing
 from sos.usecases.homecoming import Homecoming

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
+from sos.concurrently import concurrently
 from sos.decisions.scrubbed import Scrubbed
 from sos.decisions.topology import Server, Topology
-from sos.usecases.concurrently import concurrently
 from sos.usecases.inspection import why_of
 from sos.words.errors import SOSError, Unsupported
 from sos.words.interfaces import IScrubbed

@@ -25,13 +25,13 @@ from functools import partial
 from attrs import define, field
 from twisted.logger import Logger
 
+from sos.concurrently import for_each
 from sos.decisions.clocks import astray, complaint_of
 from sos.decisions.manifest import MOST_BYTES, Manifest, manifest_of
 from sos.decisions.tally import may_hide
 from sos.decisions.topology import Group, Server
 from sos.http.bodies import collect
 from sos.usecases.cluster import Cluster
-from sos.usecases.concurrently import for_each
 from sos.usecases.paging import pages_of
 from sos.words.blob import BlobID, Entry, Kind
 from sos.words.errors import BlobDamaged, BlobNotFound, BlobTooLarge, SOSError

@@ -6,15 +6,15 @@ import hashlib
 from collections.abc import Sequence
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.iweb import IBodyProducer
 
 from sos.store.memory import MemoryStore
-from sos.words.blob import BlobID, Entry, Kind, Metadata, Version
+from sos.words.blob import BlobID, Entry, Kind, Metadata, Parcel, Version
 from sos.words.errors import BlobConflict, SOSError
 from sos.words.interfaces import Received
 from tests.cluster.test_batches import Far, far_store
-from tests.support import bytes_body, success_of
+from tests.support import bytes_body, failure_of, success_of
 from tests.usecases.cluster_of import NOW, clock
 
 
@@ -100,3 +100,12 @@ def test_each_is_taken_or_refused_as_it_would_be_alone(is_older: bool) -> None:
     assert alone.asked.count(b"/sync/receive") == 0
     assert together.asked.count(b"/sync/receive") == (0 if is_older else 2)  # an older one knows no such path
     assert sum(path.startswith(b"/blob/") for path in together.asked) == (40 if is_older else 1)
+
+
+def test_a_sender_that_leaves_is_no_fault_of_the_store() -> None:
+    """What it had begun to take is called off as one write would be: nothing is logged as a failure."""
+    store = Gated()
+    parcels = [Parcel(entry, payload) for entry, payload in writes()[:3]]
+    receiving = Deferred.fromCoroutine(store.receive_some(parcels))
+    receiving.cancel()
+    assert isinstance(failure_of(receiving), CancelledError)

@@ -11,7 +11,7 @@ from attrs import field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 
-from sos.usecases.concurrently import concurrently
+from sos.concurrently import concurrently
 from tests.cluster.visitor import Answer, Visitor
 from tests.simulation.history import Operation, Outcome, Verb
 from tests.simulation.world import APIS, World

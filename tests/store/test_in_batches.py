@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from sos.store.disk import DiskStore
 from sos.words.blob import BlobID, Entry, Parcel, Version
@@ -91,4 +91,15 @@ def test_a_commit_that_fails_fails_each_of_them(bench: Bench) -> None:
     outcomes = success_of(store.receive_some(parcels()))
     assert all(isinstance(outcome, StoreReadOnly) for outcome in outcomes)
     assert list(success_of(store.enumerate())) == []
+    success_of(store.close())
+
+
+def test_a_sender_that_leaves_is_no_fault_of_the_store(bench: Bench, thread: HeldThread) -> None:
+    """Nobody is answered any more; what was under way is committed all the same."""
+    store = bench.open(commit_in_thread=thread)
+    batch = receiving(store)
+    batch.cancel()
+    assert isinstance(failure_of(batch), CancelledError)
+    thread.run_all()
+    assert len(success_of(store.enumerate())) == NUMBER
     success_of(store.close())

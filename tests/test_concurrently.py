@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from sos.usecases.concurrently import concurrently
+from sos.concurrently import concurrently
 from tests.support import failure_of, success_of
 
 

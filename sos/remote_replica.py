@@ -137,7 +137,7 @@ class RemoteReplica(RemoteStore):
         return [next(outcomes) if fault is None else fault for fault in faults]
 
     async def _sent(self, parcels: Sequence[Parcel]) -> Sequence[Received | SOSError]:
-        answer = await self._batch_answer(b"/sync/receive", batch_wire.batch_pieces(parcels))
+        answer = await self._batch_answer(b"/sync/receive", [batch_wire.batch_bytes(parcels)])
         if answer.was_early:
             answer.body.stopProducing()
             raise ServerUnavailable(self.server, "it acknowledged blobs before it had the whole of them")

@@ -37,7 +37,7 @@ TAKEN = batch_wire.outcomes_json(BOTH, [Received(parcel.entry) for parcel in BOT
 
 def batch(*parcels: Parcel) -> bytes:
     """Write a batch."""
-    return b"".join(batch_wire.batch_pieces(parcels))
+    return batch_wire.batch_bytes(parcels)
 
 
 class FullServer(ScriptedServer):

@@ -47,10 +47,10 @@ def names_of(payload: bytes) -> list[BlobID]:
     return names
 
 
-def batch_pieces(parcels: Sequence[Parcel]) -> list[bytes]:
-    """Write a batch, in pieces that belong together."""
+def batch_bytes(parcels: Sequence[Parcel]) -> bytes:
+    """Write a batch."""
     head = sync_wire.entries_json([parcel.entry for parcel in parcels])
-    return [head, b"\n", *(parcel.payload for parcel in parcels)]
+    return b"".join([head, b"\n", *(parcel.payload for parcel in parcels)])
 
 
 def batch_of(payload: bytes) -> list[Parcel]:

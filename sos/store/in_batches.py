@@ -19,9 +19,14 @@ from sos.store.ages import Ages
 from sos.store.arrival import agreed, refuse_losers
 from sos.store.commits import Commits
 from sos.store.index import Outcome, Write
+from sos.store.staging import Workshop
 from sos.words.blob import BlobID, Entry, Parcel
 from sos.words.errors import BlobConflict, BlobDamaged, BlobNotFound, SOSError
 from sos.words.interfaces import OpenBlob, Received
+
+AT_A_TIME = 8
+"""Blobs that are read before others have their turn: a quarter of a millisecond. A batch in one go takes four, for which one
+reader in a hundred waited."""
 
 
 class InBatches(abc.ABC):
@@ -40,7 +45,9 @@ class InBatches(abc.ABC):
         check_names(blob_ids)
         parcels: list[Parcel] = []
         room = ROOM
-        for blob_id in blob_ids:
+        for number, blob_id in enumerate(blob_ids):
+            if number % AT_A_TIME == AT_A_TIME - 1:
+                await self._let_others()
             parcel = await self._parcel_of(blob_id)
             if parcel is not None:
                 room -= weight(parcel.entry)
@@ -48,6 +55,10 @@ class InBatches(abc.ABC):
                     break
                 parcels.append(parcel)
         return parcels
+
+    @abc.abstractmethod
+    async def _let_others(self) -> None:
+        """Let others have their turn, where reading takes any time."""
 
     async def receive_some(self, parcels: Sequence[Parcel]) -> Sequence[Received | SOSError]:
         """Take small blobs in side by side."""
@@ -83,6 +94,7 @@ class InOneChange(InBatches):
     uuid: str
     _ages: Ages
     _commits: Commits
+    _workshop: Workshop
 
     @abc.abstractmethod
     def _admit(self, entry: Entry, size: int | None) -> object:
@@ -95,6 +107,10 @@ class InOneChange(InBatches):
         admitted = [write for write in writes if isinstance(write, Write)]
         outcomes = iter(await self._commits.submit(lambda index: index.apply_each(admitted)) if admitted else ())
         return [self._told(next(outcomes)) if isinstance(write, Write) else write for write in writes]
+
+    async def _let_others(self) -> None:
+        """Go to a thread and back: meanwhile the reactor does what waits."""
+        await self._workshop.in_thread(_nothing)
 
     def _write_of(self, parcel: Parcel) -> Write | SOSError:
         fault = fault_of(parcel)
@@ -117,3 +133,7 @@ class InOneChange(InBatches):
         except BlobConflict as error:
             return error
         return Received(outcome.held, self.uuid)
+
+
+def _nothing() -> None:
+    """Do nothing."""

@@ -297,6 +297,9 @@ class MemoryStore(InBatches):
             return None
         return held if held.arrived < self._ages.old_chunks else None
 
+    async def _let_others(self) -> None:
+        """Go on: nothing here takes time."""
+
     async def note_round(self, number: int, group: str) -> None:
         """Note a completed round."""
         self._check_open()

@@ -152,7 +152,7 @@ class FetchResource(SyncResource):
     async def handle_POST(self, request: Request) -> None:
         """Send those that were asked for, and can be had in this way."""
         names = batch_wire.names_of(await collect(request.body, batch_wire.MOST_NAMES_JSON))
-        body = BytesBody(*batch_wire.batch_pieces(await self._store.fetch_some(names)))
+        body = BytesBody(batch_wire.batch_bytes(await self._store.fetch_some(names)))
         request.begin(200, [(b"Content-Type", wire.DEFAULT_TYPE), *self.always(request)], body.length)
         await pour(body, request)
         request.finish()

@@ -53,7 +53,7 @@ HELLO, WORLD = parcel_of(b"hello"), parcel_of(b"world!", "abd")
 
 def written(*parcels: Parcel) -> bytes:
     """Write a batch."""
-    return b"".join(batch_wire.batch_pieces(parcels))
+    return batch_wire.batch_bytes(parcels)
 
 
 def framed(shapes: Any, payload: bytes) -> bytes:

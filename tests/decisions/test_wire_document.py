@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sos.decisions import wire
 from sos.decisions.batch import LARGEST, MOST, ROOM, weight
-from sos.decisions.batch_wire import batch_of, batch_pieces, outcomes_of
+from sos.decisions.batch_wire import batch_bytes, batch_of, outcomes_of
 from sos.decisions.buckets import BUCKETS, EMPTY, bucket_of, changed, entry_digest, part_digests, root_digest
 from sos.decisions.manifest import Chunk, Manifest, chunk_id, manifest_json, manifest_of
 from sos.decisions.sync_wire import entry_of, entry_shape, summary_of
@@ -84,7 +84,7 @@ def test_the_batch_of_the_example_is_what_is_written_and_read() -> None:
     head, payloads = re.findall(r"^    (\[\{.*\}\])\n    (\w+!)$", DOCUMENT, re.MULTILINE)[0]
     written = f"{head}\n{payloads}".encode()
     parcels = batch_of(written)
-    assert b"".join(batch_pieces(parcels)) == written
+    assert batch_bytes(parcels) == written
     assert [parcel.payload for parcel in parcels] == [b"hello", b"world!"]
     assert [hashlib.sha256(parcel.payload).digest() for parcel in parcels] == [parcel.entry.sha256 for parcel in parcels]
     (said,) = re.findall(r"^    (\[\{\"id\": .*?\}\])$", DOCUMENT, re.MULTILINE | re.DOTALL)

@@ -9,6 +9,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from sos.store.disk import DiskStore
+from sos.store.in_batches import AT_A_TIME
 from sos.words.blob import BlobID, Entry, Parcel, Version
 from sos.words.errors import BlobConflict, SOSError, StoreReadOnly
 from sos.words.interfaces import Received
@@ -103,3 +104,24 @@ def test_a_sender_that_leaves_is_no_fault_of_the_store(bench: Bench, thread: Hel
     thread.run_all()
     assert len(success_of(store.enumerate())) == NUMBER
     success_of(store.close())
+
+
+def test_while_a_batch_is_read_others_have_their_turn(bench: Bench, thread: HeldThread) -> None:
+    """Some blobs at a time: whoever asks for something else does not wait for all of them."""
+    store = bench.open(in_thread=thread)
+    success_of(store.receive_some(parcels()))
+    names = [parcel.entry.id for parcel in parcels()]
+    reading = Deferred.fromCoroutine(_fetched(store, names))
+    turns = 0
+    while not reading.called:
+        assert thread.waiting == 1
+        assert success_of(store.stat(names[0])) == parcels()[0].entry
+        thread.run()
+        turns += 1
+    assert turns == NUMBER // AT_A_TIME
+    assert success_of(reading) == parcels()
+    success_of(store.close())
+
+
+async def _fetched(store: DiskStore, names: Sequence[BlobID]) -> Sequence[Parcel]:
+    return await store.fetch_some(names)

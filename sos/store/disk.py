@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from attrs import evolve
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
@@ -94,6 +94,7 @@ class DiskStore(InOneChange):
         self._examination = Examination(self._holdings, parts.reader, fs, tree, latch, workshop.in_thread)
         self._examining: set[Deferred[None]] = set()
         self._scrub = Scrub(parts.scrub, workshop, Mender(fs, tree), self._commits, parts.ages, self._marked)
+        self._reading = DeferredLock()
         self._stages: set[Stage] = set()
         self._when_no_stages: Deferred[None] | None = None
         self._is_closed = False
@@ -241,9 +242,9 @@ class DiskStore(InOneChange):
         return part_digests(buckets) if part is None else buckets[part * BUCKETS_A_PART : (part + 1) * BUCKETS_A_PART]
 
     async def entries(self, bucket: int, after: str = "", limit: int = 1000, buckets: int = 1) -> Sequence[Entry]:
-        """Give the next entries of a bucket, or of several, 1,000 at most."""
+        """Give the next entries of a bucket, or of several, 1,000 at most; one list in each turn of the reactor."""
         check_buckets(bucket, buckets)
-        return self._read(self._listing.entries, bucket, after, limit, buckets)
+        return await self._in_turn(partial(self._read, self._listing.entries, bucket, after, limit, buckets))
 
     async def strays(self, after: str = "", limit: int = 1000) -> Sequence[Entry]:
         """Give the next strays, 1,000 at most."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import abc
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
+from twisted.internet.defer import DeferredLock
 from twisted.web.iweb import IBodyProducer
 
 from sos.concurrently import concurrently
@@ -23,6 +25,8 @@ from sos.store.staging import Workshop
 from sos.words.blob import BlobID, Entry, Parcel
 from sos.words.errors import BlobConflict, BlobDamaged, BlobNotFound, SOSError
 from sos.words.interfaces import OpenBlob, Received
+
+T = TypeVar("T")
 
 AT_A_TIME = 8
 """Blobs that are read before others have their turn: a quarter of a millisecond. A batch in one go takes four, for which one
@@ -95,6 +99,7 @@ class InOneChange(InBatches):
     _ages: Ages
     _commits: Commits
     _workshop: Workshop
+    _reading: DeferredLock
 
     @abc.abstractmethod
     def _admit(self, entry: Entry, size: int | None) -> object:
@@ -107,6 +112,17 @@ class InOneChange(InBatches):
         admitted = [write for write in writes if isinstance(write, Write)]
         outcomes = iter(await self._commits.submit(lambda index: index.apply_each(admitted)) if admitted else ())
         return [self._told(next(outcomes)) if isinstance(write, Write) else write for write in writes]
+
+    async def fetch_some(self, blob_ids: Sequence[BlobID]) -> Sequence[Parcel]:
+        """Give small blobs with their bytes. One batch is read at a time: of several, each would take some of every turn."""
+        async with self._reading:
+            return await super().fetch_some(blob_ids)
+
+    async def _in_turn(self, read: Callable[[], T]) -> T:
+        """Read something long, when what was asked for before has been read and others had their turn."""
+        async with self._reading:
+            await self._let_others()
+            return read()
 
     async def _let_others(self) -> None:
         """Go to a thread and back: meanwhile the reactor does what waits."""

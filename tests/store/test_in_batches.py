@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
+from sos.decisions.buckets import bucket_of
 from sos.store.disk import DiskStore
 from sos.store.in_batches import AT_A_TIME
 from sos.words.blob import BlobID, Entry, Parcel, Version
@@ -125,3 +126,21 @@ def test_while_a_batch_is_read_others_have_their_turn(bench: Bench, thread: Held
 
 async def _fetched(store: DiskStore, names: Sequence[BlobID]) -> Sequence[Parcel]:
     return await store.fetch_some(names)
+
+
+def test_of_what_is_long_to_read_one_thing_is_read_in_a_turn(bench: Bench, thread: HeldThread) -> None:
+    """A round asks for many lists at once, and all of them together would hold up whoever asks for one blob."""
+    store = bench.open(in_thread=thread)
+    success_of(store.receive_some(parcels()))
+    buckets = sorted({bucket_of(parcel.entry.id) for parcel in parcels()})[:5]
+    asking = [Deferred.fromCoroutine(_listed(store, bucket)) for bucket in buckets]
+    for number in range(len(buckets)):
+        assert sum(one.called for one in asking) == number
+        thread.run()
+    listed = [entry for one in asking for entry in success_of(one)]
+    assert {entry.id for entry in listed} == {one.entry.id for one in parcels() if bucket_of(one.entry.id) in buckets}
+    success_of(store.close())
+
+
+async def _listed(store: DiskStore, bucket: int) -> Sequence[Entry]:
+    return await store.entries(bucket)

@@ -11,7 +11,8 @@ be taken as a batch, by a server that knows of none or for what is in it, goes o
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -19,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
 
-from sos.decisions.batch import ROOM, is_small, weight
+from sos.decisions.batch import cut, is_small, weight
 from sos.http.bodies import BytesBody
 from sos.words.blob import BlobID, Entry, Parcel
 from sos.words.errors import Forbidden, SOSError, Unauthorized, Unavailable, Unsupported
@@ -101,7 +102,7 @@ class Coalescer:
             self._batches.append(batch)
             batch.send(self._sent(batch))
         else:
-            batch.tell_all(None)
+            batch.scatter()
 
     def _stop_timer(self) -> None:
         """Wait for no time where nobody waits."""
@@ -111,19 +112,17 @@ class Coalescer:
 
     def _next_batch(self) -> _Batch:
         """Take as many as fit, in their order; of one ID only the first."""
-        batch, room = _Batch(), ROOM
-        names: set[BlobID] = set()
-        for waiting, parcel in self._waiting.items():
-            if parcel.entry.id in names:
-                continue
-            room -= weight(parcel.entry)
-            if len(names) == TOGETHER or room < 0:
-                break
-            names.add(parcel.entry.id)
-            batch.parcels[waiting] = parcel
+        batch = _Batch(next(cut(self._one_of_each(), lambda item: weight(item[1].entry), TOGETHER)))
         for waiting in batch.parcels:
             del self._waiting[waiting]
         return batch
+
+    def _one_of_each(self) -> Iterator[tuple[Waiting, Parcel]]:
+        names: set[BlobID] = set()
+        for waiting, parcel in self._waiting.items():
+            if parcel.entry.id not in names:
+                names.add(parcel.entry.id)
+                yield waiting, parcel
 
     async def _sent(self, batch: _Batch) -> None:
         """Send a batch, and say what came of each: in their order, before those that came later may go."""
@@ -160,8 +159,8 @@ class Coalescer:
 class _Batch:
     """Blobs that go together, and who waits for each."""
 
-    def __init__(self) -> None:
-        self.parcels: dict[Waiting, Parcel] = {}
+    def __init__(self, items: Iterable[tuple[Waiting, Parcel]]) -> None:
+        self.parcels = dict(items)
         self._sending: Deferred[None] | None = None
 
     @property
@@ -169,9 +168,9 @@ class _Batch:
         """Whether there is more than one."""
         return len(self.parcels) > 1
 
-    def send(self, sent: Awaitable[None]) -> None:
+    def send(self, sent: Coroutine[Any, Any, None]) -> None:
         """Be sent; a fault of ours is told to all who wait."""
-        self._sending = Deferred.fromCoroutine(sent)  # type: ignore[arg-type]
+        self._sending = Deferred.fromCoroutine(sent)
         self._sending.addErrback(self._break)
 
     def tell(self, waiting: Waiting, outcome: Received | SOSError | None) -> None:
@@ -179,10 +178,10 @@ class _Batch:
         if self.parcels.pop(waiting, None) is not None:
             waiting.callback(outcome)
 
-    def tell_all(self, outcome: None) -> None:
-        """Say the same of all."""
+    def scatter(self) -> None:
+        """Have each go alone."""
         for waiting in list(self.parcels):
-            self.tell(waiting, outcome)
+            self.tell(waiting, None)
 
     def withdraw(self, waiting: Waiting) -> None:
         """Forget who waits for one; give everything up when nobody waits for any."""

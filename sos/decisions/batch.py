@@ -68,12 +68,12 @@ def check_names(names: Sequence[str]) -> None:
         raise BadInput("An ID comes twice in a batch.")
 
 
-def cut(items: Iterable[T], weight_of: Callable[[T], int]) -> Iterator[list[T]]:
-    """Cut a list, in its order, into what fits into one batch each."""
+def cut(items: Iterable[T], weight_of: Callable[[T], int], most: int = MOST) -> Iterator[list[T]]:
+    """Cut a list, in its order, into what fits into one batch each, `most` of them at a time."""
     batch: list[T] = []
     room = ROOM
     for item in items:
-        if batch and (len(batch) == MOST or weight_of(item) > room):
+        if batch and (len(batch) == most or weight_of(item) > room):
             yield batch
             batch, room = [], ROOM
         batch.append(item)

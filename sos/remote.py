@@ -44,8 +44,9 @@ from sos.words.versions import LARGEST
 SIGN_OF_LIFE = 2.0
 """Seconds within which a member that is well gives a sign of life: nothing is read for it, and nothing written."""
 
-Hear = Callable[[int | None, int | None], None]
-"""Is told of the clock and of the last completed round of a server, None for what an answer does not say."""
+Hear = Callable[[int | None, int | None, bool], None]
+"""Is told of the clock and of the last completed round of a server, None for what an answer does not say, and whether it has
+met only a part of its group since it missed one."""
 
 _STORE_UUID = re.compile(rb"[0-9A-Za-z-]{1,64}")
 
@@ -55,7 +56,7 @@ class RemoteStore:
     """The store of one blob server."""
 
     def __init__(
-        self, client: Client, url: str, credential: bytes | None = None, hear: Hear = lambda clock, round_: None
+        self, client: Client, url: str, credential: bytes | None = None, hear: Hear = lambda clock, round_, is_partial: None
     ) -> None:
         """Speak to the server under a URL; `credential` is the cluster key, and `hear` is told what answers say of it.
 
@@ -157,7 +158,7 @@ class RemoteStore:
         """Pass on what an answer says of its server: its clock and its round."""
         clock, round_ = wire.heard_of(answer.header(wire.CLOCK)), wire.heard_of(answer.header(wire.ROUND))
         if is_ours(answer):
-            self._hear(clock, round_)
+            self._hear(clock, round_, answer.header(wire.PARTIAL) == b"1")
         return answer
 
     async def _expect_200(self, answer: Answer, blob_id: BlobID | None) -> None:

@@ -42,7 +42,7 @@ class RemoteReplica(RemoteStore):
     """The store of a blob server that can be a member of a group."""
 
     def __init__(
-        self, client: Client, url: str, credential: bytes | None = None, hear: Hear = lambda clock, round_: None
+        self, client: Client, url: str, credential: bytes | None = None, hear: Hear = lambda clock, round_, is_partial: None
     ) -> None:
         """Speak to the server under a URL; see `RemoteStore`."""
         super().__init__(client, url, credential, hear)
@@ -171,9 +171,9 @@ class RemoteReplica(RemoteStore):
         payload = await self._post(b"/sync/sweep", sync_wire.chunks_json(chunks, is_rehearsal))
         return self._read(sync_wire.swept_of, payload)
 
-    async def note_round(self, number: int, group: str) -> None:
+    async def note_round(self, number: int, group: str, is_partial: bool = False) -> None:
         """Note a round; see `IDigested`."""
-        answer = await self._request(b"POST", b"/sync/round", (), [sync_wire.round_json(number, group)])
+        answer = await self._request(b"POST", b"/sync/round", (), [sync_wire.round_json(number, group, is_partial)])
         if answer.status == 409 and is_ours(answer):
             answer.body.stopProducing()
             raise OtherGroup(f"{self.server} belongs to another group than {group}; see --adopt.")

@@ -274,7 +274,7 @@ def remote_cluster(topology: Topology, client: Client, cluster_key: bytes | None
     """Make a cluster of blob servers, each at the far end of a connection."""
 
     def store_for(server: Server) -> IBlobStore:
-        return RemoteReplica(client, server.url, cluster_key, lambda clock, round_: cluster.heard(server, clock, round_))
+        return RemoteReplica(client, server.url, cluster_key, lambda *said: cluster.heard(server, *said))
 
     cluster = cluster_of(topology, store_for, reactor)
     return cluster

@@ -124,6 +124,7 @@ def summary_json(summary: StoreSummary) -> bytes:
             "dropped_version": summary.dropped_version,
             "time": summary.time,
             "uptime": summary.uptime,
+            "partial": summary.is_partial,
         }
     )
 
@@ -151,21 +152,22 @@ def summary_of(payload: bytes) -> StoreSummary:
         dropped_version=version_of(fields.get("dropped_version", 0)),
         time=None if fields.get("time") is None else _number(fields["time"], _LARGEST_SIZE),
         uptime=None if fields.get("uptime") is None else _number(fields["uptime"], _LARGEST_SIZE),
+        is_partial=fields.get("partial") is True,
     )
 
 
-def round_json(number: int, group: str) -> bytes:
+def round_json(number: int, group: str, is_partial: bool) -> bytes:
     """Write the note of a completed round."""
-    return compact({"round": number, "group": group})
+    return compact({"round": number, "group": group, "partial": is_partial})
 
 
-def round_of(payload: bytes) -> tuple[int, str]:
+def round_of(payload: bytes) -> tuple[int, str, bool]:
     """Read the note of a completed round. Raises `BadInput`."""
     fields = _object(parsed(payload))
     group = _text(fields, "group")
     if not 0 < len(group) <= 255 or not group.isprintable():
         raise BadInput("A group has a name of at most 255 printable characters.")
-    return _number(fields.get("round"), _LARGEST_SIZE), group
+    return _number(fields.get("round"), _LARGEST_SIZE), group, fields.get("partial") is True
 
 
 def tombstones_json(tombstones: Sequence[tuple[BlobID, Version]]) -> bytes:

@@ -57,6 +57,8 @@ KNOWN = b"x-sos-known"
 """Whether anything was known of a blob before it was removed."""
 CLOCK = b"x-sos-clock"
 ROUND = b"x-sos-round"
+PARTIAL = b"x-sos-partial"
+"""Whether the store has missed a round, and has met only a part of its group since."""
 REQUEST_HEADERS = frozenset({PROTOCOL, VERSION, SHA256, KIND, EXPIRES, STRAY, SIZE})
 """The `INTERNAL` headers that a request to a blob server may have."""
 

@@ -76,7 +76,7 @@ class DiskStore(InOneChange):
         """Put the parts together; `open_disk_store` makes them."""
         self.uuid = parts.claim.uuid
         self.clock = parts.clock
-        self.round, self.group = parts.standing
+        self.round, self.group, self.is_partial = parts.standing
         self._dropped = parts.dropped
         self._ages = parts.ages
         self._round_noted_at: float | None = None
@@ -213,8 +213,7 @@ class DiskStore(InOneChange):
         """
         self._check_open()
         self.clock.observe(version)
-        tombstone = evolve(Entry.tombstone(blob_id, version), is_stray=is_stray)
-        write = Write(tombstone, self._ages.now)
+        write = Write(evolve(Entry.tombstone(blob_id, version), is_stray=is_stray), self._ages.now)
         outcome = await self._commits.submit(lambda index: index.apply(write))
         refuse_losers(outcome.decision, outcome.held)
         return Removed(outcome.held, outcome.was_known, self.uuid)
@@ -233,7 +232,7 @@ class DiskStore(InOneChange):
     async def summary(self) -> StoreSummary:
         """Say what the whole store holds; the digests are read anew only after a commit."""
         overview = self._read(self._listing.overview)
-        return overview.summary(self.uuid, self.clock.last, (self.round, self.group), self._dropped, self._ages)
+        return overview.summary(self, self._dropped, self._ages)
 
     async def digests(self, part: int | None = None) -> Sequence[bytes]:
         """Give the digests of all parts, or of the buckets of one."""
@@ -300,18 +299,19 @@ class DiskStore(InOneChange):
             swept = Swept(swept.chunks + done.chunks, swept.size + done.size)
         return swept
 
-    async def note_round(self, number: int, group: str) -> None:
+    async def note_round(self, number: int, group: str, is_partial: bool = False) -> None:
         """Note a completed round, durably; a number that is not above the one held changes nothing."""
         self._check_open()
         check_round(number, group)
-        self.round, self.group = await self._commits.submit(lambda index: replica.note_round(index, number, group))
+        note = partial(replica.note_round, number=number, group=group, is_partial=is_partial)
+        self.round, self.group, self.is_partial = await self._commits.submit(note)
         self._round_noted_at = self._ages.wall()
 
     async def adopt(self, group: str) -> None:
         """Make the store a member of another group, at round 0."""
         self._check_open()
         check_round(0, group)
-        self.round, self.group = await self._commits.submit(lambda index: replica.adopt(index, group))
+        self.round, self.group, self.is_partial = await self._commits.submit(partial(replica.adopt, group=group))
 
     async def suspect(self, blob_id: BlobID) -> None:
         """Read the bytes of a blob in a thread, and set them apart if they are wrong; even if nobody waits that long."""

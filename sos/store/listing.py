@@ -19,7 +19,7 @@ from sos.store.books import SETTLED
 from sos.store.rows import COLUMNS, row_of
 from sos.words.blob import BlobID, Entry, Kind, State, Version
 from sos.words.errors import BlobDamaged
-from sos.words.interfaces import StoreSummary
+from sos.words.interfaces import ILocalStore, StoreSummary
 
 MOST_ENTRIES = 1000
 """Entries given at a time: each may have 8 KiB of metadata, and takes some microseconds."""
@@ -50,24 +50,23 @@ class Overview:
     root: bytes
     counts: dict[str, int]
 
-    def summary(
-        self, store: str, clock: Version, standing: tuple[int, str | None], dropped: tuple[int, Version], ages: Ages
-    ) -> StoreSummary:
-        """Say the same to replication, with the round and the group of the store, and what was last dropped."""
+    def summary(self, store: ILocalStore, dropped: tuple[int, Version], ages: Ages) -> StoreSummary:
+        """Say the same to replication, with how the store stands in the rounds, and what was last dropped."""
         return StoreSummary(
-            store=store,
+            store=store.uuid,
             root=self.root,
             live=self.counts["live"],
             deleted=self.counts["deleted"],
             damaged=self.counts["damaged"],
             strays=self.counts["strays"],
-            clock=clock,
-            round=standing[0],
-            group=standing[1],
+            clock=store.clock.last,
+            round=store.round,
+            group=store.group,
             dropped_round=dropped[0],
             dropped_version=dropped[1],
             time=ages.now,
             uptime=ages.uptime,
+            is_partial=store.is_partial,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 
 from attrs import evolve
 from twisted.internet.defer import CancelledError
@@ -13,7 +14,7 @@ from zope.interface import implementer
 
 from sos.decisions.buckets import BUCKETS_A_PART, PARTS, bucket_of, part_digests, root_digest
 from sos.decisions.merge import held_after, merge
-from sos.http.bodies import PIECE, BytesBody, collect
+from sos.http.bodies import collect
 from sos.store.ages import DEFAULT_EXPIRY_GRACE, DEFAULT_SWEEP_AGE, DEFAULT_TOMBSTONE_AGE, Ages
 from sos.store.arrival import (
     agreed,
@@ -39,7 +40,6 @@ from sos.words.errors import (
     BlobNotFound,
     BlobTooLarge,
     DigestMismatch,
-    RangeNotSatisfiable,
     SOSError,
     StoreFull,
     Unavailable,
@@ -79,7 +79,7 @@ class MemoryStore(InBatches):
         """Be an empty store that takes up to `capacity` bytes, and waits so many seconds before it tidies up."""
         self.uuid = uuid
         self.clock = clock
-        self.round = 0
+        self.round, self.is_partial = 0, False
         self.group: str | None = None
         self._round_noted_at: float | None = None
         self._dropped = 0, Version(0)
@@ -93,7 +93,7 @@ class MemoryStore(InBatches):
 
     async def fetch(self, blob_id: BlobID, span: Span | None = None) -> OpenBlob:
         """Open a blob."""
-        return _opened(self._sound(blob_id), span)
+        return self._sound(blob_id).opened(span)
 
     async def stat(self, blob_id: BlobID) -> Entry:
         """Give the entry of a blob that `fetch` would give."""
@@ -221,6 +221,7 @@ class MemoryStore(InBatches):
             dropped_version=self._dropped[1],
             time=self._ages.now,
             uptime=self._ages.uptime,
+            is_partial=self.is_partial,
         )
 
     async def digests(self, part: int | None = None) -> Sequence[bytes]:
@@ -257,7 +258,7 @@ class MemoryStore(InBatches):
 
     async def fetch_past_expiry(self, blob_id: BlobID) -> OpenBlob:
         """Open a blob, be it expired."""
-        return _opened(self._sound(blob_id, past_expiry=True), None)
+        return self._sound(blob_id, past_expiry=True).opened(None)
 
     async def forget(self, blob_id: BlobID, version: Version) -> None:
         """Drop a stray that was carried home."""
@@ -300,19 +301,21 @@ class MemoryStore(InBatches):
     async def _let_others(self) -> None:
         """Go on: nothing here takes time."""
 
-    async def note_round(self, number: int, group: str) -> None:
+    async def note_round(self, number: int, group: str, is_partial: bool = False) -> None:
         """Note a completed round."""
         self._check_open()
         check_round(number, group)
         check_group(self.group, group)
-        self.round, self.group = max(self.round, number), group
+        self.round, self.is_partial = max((self.round, self.is_partial), (number, is_partial), key=itemgetter(0))
+        self.group = group
         self._round_noted_at = self._ages.wall()
 
     async def adopt(self, group: str) -> None:
         """Make the store a member of another group, at round 0."""
         self._check_open()
         check_round(0, group)
-        self.round, self.group = self.round if self.group == group else 0, group
+        if self.group != group:
+            self.round, self.group, self.is_partial = 0, group, False
 
     def _listed(self, is_listed: Callable[[Held], bool], after: str, limit: int) -> Sequence[Entry]:
         self._check_open()
@@ -389,12 +392,3 @@ class MemoryStore(InBatches):
     def _check_open(self) -> None:
         if self._is_closed:
             raise Unavailable("The store is closed.")
-
-
-def _opened(held: Held, span: Span | None) -> OpenBlob:
-    payload = held.payload
-    wanted = Span(0, len(payload)) if span is None else span
-    if wanted.start < 0 or wanted.length < 0 or wanted.stop > len(payload):
-        raise RangeNotSatisfiable(len(payload))
-    pieces = [payload[at : min(at + PIECE, wanted.stop)] for at in range(wanted.start, wanted.stop, PIECE)]
-    return OpenBlob(held.entry, BytesBody(*pieces))

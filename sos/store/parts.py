@@ -30,7 +30,7 @@ class Parts:
     commit_in_thread: InThread
     clock: HybridClock
     ages: Ages
-    standing: tuple[int, str | None]
+    standing: replica.Standing
     dropped: replica.Dropped
     scrub: ScrubParts
     release: Callable[[], None]

@@ -26,6 +26,11 @@ Named = tuple[BlobID, Version]
 Dropped = tuple[int, Version]
 """The round in which a store last dropped tombstones, and the newest version that it ever dropped."""
 
+Standing = tuple[int, str | None, bool]
+"""The last completed round of a store, its group, and whether it has met only a part of that since it missed a round."""
+
+_PARTIAL = "partial"
+
 
 def renew(index: Index, entry: Entry, arrived: int) -> Outcome:
     """Let the merge rule decide about an entry whose bytes are here already.
@@ -101,31 +106,31 @@ def sweep(index: Index, chunks: Sequence[Named], before: float, arrived: int, is
     return Swept(number, size)
 
 
-def note_round(index: Index, number: int, group: str) -> tuple[int, str]:
-    """Note a completed round of a group; give the number and the group that are held then. Raises `OtherGroup`."""
-    held, member_of = standing(index)
+def note_round(index: Index, number: int, group: str, is_partial: bool) -> Standing:
+    """Note a completed round of a group; give what is held then. Raises `OtherGroup`."""
+    held, member_of, _ = standing(index)
     check_group(member_of, group)
     if member_of is None:
         index.note("group", group)
     if number > held:
         index.note("round", number)
-    return max(number, held), group
+        index.note(_PARTIAL, int(is_partial))
+    return standing(index)
 
 
-def adopt(index: Index, group: str) -> tuple[int, str]:
-    """Make the store a member of a group; give the number and the group that are held then."""
-    number, member_of = standing(index)
-    if member_of != group:
+def adopt(index: Index, group: str) -> Standing:
+    """Make the store a member of a group; give what is held then."""
+    if standing(index)[1] != group:
         index.note("group", group)
         index.note("round", 0)
-        number = 0
-    return number, group
+        index.note(_PARTIAL, 0)
+    return standing(index)
 
 
-def standing(index: Index) -> tuple[int, str | None]:
-    """Give the number of the last round, and the group."""
+def standing(index: Index) -> Standing:
+    """Give what is held now."""
     group = index.meta("group")
-    return index.meta("round"), None if group is None else str(group, "utf-8")
+    return index.meta("round"), None if group is None else str(group, "utf-8"), bool(index.meta(_PARTIAL))
 
 
 def runs_of(named: Sequence[Named]) -> Sequence[Sequence[Named]]:

@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from attrs import frozen
 
 from sos.decisions.buckets import BUCKETS, EMPTY, bucket_of, changed, takes_part
+from sos.http.bodies import PIECE, BytesBody
 from sos.store.books import counted
-from sos.words.blob import BlobID, Entry
+from sos.words.blob import BlobID, Entry, Span
+from sos.words.errors import RangeNotSatisfiable
+from sos.words.interfaces import OpenBlob
 
 
 @frozen
@@ -19,6 +22,14 @@ class Held:
     entry: Entry
     payload: bytes
     arrived: int
+
+    def opened(self, span: Span | None) -> OpenBlob:
+        """Give it to a reader, or a span of it. Raises `RangeNotSatisfiable`."""
+        wanted = Span(0, len(self.payload)) if span is None else span
+        if wanted.start < 0 or wanted.length < 0 or wanted.stop > len(self.payload):
+            raise RangeNotSatisfiable(len(self.payload))
+        starts = range(wanted.start, wanted.stop, PIECE)
+        return OpenBlob(self.entry, BytesBody(*(self.payload[at : min(at + PIECE, wanted.stop)] for at in starts)))
 
 
 class Shelf:

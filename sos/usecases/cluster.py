@@ -133,6 +133,12 @@ class Cluster:
         group = self._group_of.get(server)
         return group is None or not self._rounds.behind or server in self._caught_up(group)
 
+    def denies_truly(self, server: Server) -> bool:
+        """Whether it proves something that a member has not what it is asked for: see `sos.decisions.rounds`."""
+        for partial in self._rounds.partial:
+            self._hear_locally(partial)
+        return server not in self._rounds.partial and self.is_read_from(server)
+
     def _caught_up(self, group: Group) -> list[Server]:
         """Give the members that may be read from: none that was away while others completed a round, as far as we know."""
         for server in self._rounds.behind:
@@ -177,14 +183,14 @@ class Cluster:
             await self.greeted()
 
     async def has_caught_up(self) -> bool:
-        """Ask those that are behind whether they still are, and say whether one is not.
+        """Ask those that are behind or partial whether they still are, and say whether one is not.
 
         A round that somebody else runs writes its number into one member after the other: who was heard in between takes the
         slower ones for behind.
         """
-        late = self._late
-        await concurrently(self._greet_one(server) for server in late)
-        return not set(late) <= set(self._rounds.behind)
+        behind, partial = set(self._rounds.behind), set(self._rounds.partial)
+        await concurrently(self._greet_one(server) for server in self._late)
+        return not (behind <= set(self._rounds.behind) and partial <= set(self._rounds.partial))
 
     def _look_for_old_news(self) -> None:
         remote = [server for server, store in self._stores.items() if IProbed.providedBy(store)]
@@ -230,14 +236,14 @@ class Cluster:
     def _hear_locally(self, server: Server) -> None:
         store = ILocalStore(self._stores.get(server), None)
         if store is not None:
-            self.heard(server, store.clock.last, store.round)
+            self.heard(server, store.clock.last, store.round, store.is_partial)
 
-    def heard(self, server: Server, clock: int | None, round_: int | None) -> None:
+    def heard(self, server: Server, clock: int | None, round_: int | None, is_partial: bool = False) -> None:
         """Note what a member's answer says of it."""
         self._heard_at[server] = self._now()
         group = self._group_of.get(server)
         if round_ is not None and group is not None:
-            self._rounds.heard(server, group.name, round_)
+            self._rounds.heard(server, group.name, round_, is_partial)
         if clock is not None and clock > self.versions.last and not self.follows(clock):
             self._log.error("The clock of {server} is a hundred years ahead, and is not followed", server=server.url)
 
@@ -288,8 +294,9 @@ class Cluster:
 
     @property
     def _late(self) -> list[Server]:
-        """Those that were behind when they were last heard, and are well."""
-        return [server for server in self._rounds.behind if not self._health.is_resting(server)]
+        """Those that were behind or partial when they were last heard, and are well."""
+        late = dict.fromkeys([*self._rounds.behind, *self._rounds.partial])
+        return [server for server in late if not self._health.is_resting(server)]
 
     async def _probe(self, server: Server) -> None:
         probed = IProbed(self._stores.get(server), None)

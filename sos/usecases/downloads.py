@@ -258,7 +258,7 @@ class Downloads:
 
     def _denies(self, member: Server, errors: Errors) -> bool:
         """Whether a member has said no, and is not one that may lack what its peers hold."""
-        return isinstance(errors.get(member), BlobNotFound) and self._cluster.is_read_from(member)
+        return isinstance(errors.get(member), BlobNotFound) and self._cluster.denies_truly(member)
 
     def _verdict(self, object_id: BlobID, groups: Sequence[Group], errors: Errors) -> SOSError:
         """Say what the answers come to when none of them was good. A 404 is true, never made by a fault."""

@@ -15,6 +15,7 @@ from zope.interface import implementer
 from sos.concurrently import concurrently
 from sos.decisions.clocks import astray, complaint_of
 from sos.decisions.ghosts import Ghosts
+from sos.decisions.rounds import is_partial_after
 from sos.decisions.topology import Group, Server
 from sos.usecases.anti_entropy import AntiEntropy
 from sos.usecases.census import Census, Summaries, was_started_since
@@ -133,15 +134,25 @@ class Replication:
 
     async def _note(self, group: Group, summaries: Summaries, copier: Copier, outcome: Round) -> None:
         """Write the number of the round into the members that completed it."""
-        number = 1 + max((summary.round for summary in summaries.values()), default=0)
-        done = [server for server in copier.reached(summaries) if server not in outcome.behind]
-        await concurrently(self._note_at(server, number, group, copier) for server in done)
+        newest = max((summary.round for summary in summaries.values()), default=0)
+        has_met_all = copier.reached(group.members) == list(group.members)
 
-    async def _note_at(self, server: Server, number: int, group: Group, copier: Copier) -> None:
+        async def note_at(server: Server) -> None:
+            said = summaries[server]
+            is_partial = is_partial_after(said.is_partial, said.round, newest, has_met_all)
+            if is_partial:
+                self._log.info(
+                    "{server} has missed a round, and not met all of {group} since", server=server.url, group=group.name
+                )
+            await self._note_at(server, newest + 1, group, is_partial, copier)
+
+        await concurrently(note_at(server) for server in copier.reached(summaries) if server not in outcome.behind)
+
+    async def _note_at(self, server: Server, number: int, group: Group, is_partial: bool, copier: Copier) -> None:
         digested = self._cluster.digested(server)
         assert digested is not None, "it has given its summary"
         try:
-            await digested.note_round(number, group.name)
+            await digested.note_round(number, group.name, is_partial)
         except SOSError as error:
             copier.leave_out(server, error)
 

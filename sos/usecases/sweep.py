@@ -175,7 +175,7 @@ class _Census:
             listed = 0
             for server in group.members:
                 has_all = server in begun and await self._list(server, group)
-                listed += has_all and self._cluster.is_read_from(server)
+                listed += has_all and self._cluster.denies_truly(server)
             if may_hide(needed_in(group), len(group.members), listed):
                 self._report.hindrances.append(
                     f"of the {len(group.members)} members of group {group.name}, {listed} could be asked for all that they"

@@ -18,7 +18,7 @@ class StoreResource(AsyncResource):
         self._store = store
 
     def always(self, request: Request, error: SOSError | None = None) -> list[tuple[bytes, bytes]]:
-        """Tell our own client which store answers, how far its clock is, and the round it has completed.
+        """Tell our own client which store answers, how far its clock is, and how it stands in the rounds.
 
         With an error, also the version that is held.
         """
@@ -33,9 +33,10 @@ def is_ours(request: Request) -> bool:
 
 
 def store_headers(store: ILocalReplica) -> list[tuple[bytes, bytes]]:
-    """Give the headers that tell of a store: its UUID, its clock, and its last round."""
-    return [
+    """Give the headers that tell of a store: its UUID, its clock, its last round, and whether that met only a part of it."""
+    headers = [
         (b"X-Sos-Store", store.uuid.encode("ascii")),
         (b"X-Sos-Clock", b"%d" % store.clock.last),
         (b"X-Sos-Round", b"%d" % store.round),
     ]
+    return [*headers, (b"X-Sos-Partial", b"1")] if store.is_partial else headers

@@ -200,8 +200,7 @@ class RoundResource(SyncResource):
 
     async def handle_POST(self, request: Request) -> None:
         """Note it; 409 where the store belongs to another group."""
-        number, group = sync_wire.round_of(await self._json_of(request))
-        await self._store.note_round(number, group)
+        await self._store.note_round(*sync_wire.round_of(await self._json_of(request)))
         self._respond(request, b"{}")
 
 

@@ -216,6 +216,7 @@ class ILocalStore(IBlobStore):
     clock: HybridClock = Attribute("Makes the versions of writes that come without one; ahead of all that is stored.")
     round: int = Attribute("The number of the last completed round that reached the store, 0 for none.")
     group: str | None = Attribute("The name of the group that the store belongs to, None before its first round.")
+    is_partial: bool = Attribute("Whether it has missed a round, and has met only a part of its group since.")
 
     def status() -> StoreStatus:
         """Say how the store is, without waiting."""
@@ -245,7 +246,7 @@ class StoreSummary:
     it belongs to, None before its first round. Damaged entries and strays are left out of the digests.
     `dropped_round` is the round of the store when it last dropped tombstones, `dropped_version` the newest it ever dropped.
     `time` is what the store takes for unix seconds, `uptime` the whole seconds since it was opened; None where it does not
-    say.
+    say. `is_partial` says that it missed a round, and has met only a part of its group since: see `sos.decisions.rounds`.
     """
 
     store: str
@@ -261,6 +262,7 @@ class StoreSummary:
     dropped_version: Version = OLD_CONTRACT
     time: int | None = None
     uptime: int | None = None
+    is_partial: bool = False
 
 
 class IDigested(Interface):
@@ -320,8 +322,8 @@ class IDigested(Interface):
         Gives the number that were dropped.
         """
 
-    def note_round(number: int, group: str) -> Awaitable[None]:
-        """Note that a round of a group was completed with this store in it.
+    def note_round(number: int, group: str, is_partial: bool = False) -> Awaitable[None]:
+        """Note that a round of a group was completed with this store in it; whether it has met only a part of the group.
 
         The first one makes the store a member of that group. Raises `OtherGroup` where it belongs to another.
         """

@@ -121,5 +121,51 @@ def test_a_store_of_this_very_process_is_looked_at_instead() -> None:
     success_of(stores["a"].note_round(3, "one"))
     success_of(cluster.greeted())
     assert [server.host for server in cluster.readers_for("abc")] == ["a"]  # type: ignore[arg-type]
-    success_of(stores["b"].note_round(3, "one"))
+    success_of(stores["b"].note_round(3, "one", is_partial=True))
     assert [server.host for server in cluster.readers_for("abc")] == ["a", "b"]  # type: ignore[arg-type]
+    members = cluster.topology.servers
+    assert [server.host for server in members if cluster.denies_truly(server)] == ["a"]
+    success_of(stores["b"].note_round(4, "one"))
+    assert [server.host for server in members if cluster.denies_truly(server)] == ["a", "b"]
+
+
+def test_a_round_that_does_not_meet_all_lets_nobody_deny_who_lost_its_disk(town: Town) -> None:
+    """What it had taken together with a member that is away now may be there alone: 503, until a round has met that one too.
+
+    A round without it brings what the others have all the same, and that is read from there.
+    """
+    replicated(town)
+    town.members["a"].line.refuse()
+    assert town.stored(b"known") == 2
+    town.members["a"].line.heal()
+    town.pass_time(40)
+    assert town.stored(b"seen by all") == 3
+    lose_disk(town, "c")
+    town.members["b"].line.refuse()
+    town.pass_time(2)
+    for _ in range(2):
+        replicated(town)
+        town.pass_time(2)
+        assert town.fetched(b"known") == 503
+        assert town.fetched(b"unknown") == 503
+        assert town.holders(b"seen by all") == "abc"
+    town.members["a"].line.refuse()
+    assert town.fetched(b"seen by all") == 200
+    for line in town.lines("ab"):
+        line.heal()
+    town.pass_time(40)
+    replicated(town)
+    town.pass_time(2)
+    assert (town.holders(b"known"), town.fetched(b"known")) == ("abc", 200)
+    town.members["b"].line.refuse()
+    assert town.fetched(b"unknown") == 404
+
+
+def test_who_lost_nothing_denies_although_a_member_is_away(town: Town) -> None:
+    """Rounds go on without that one, and those who complete each of them have missed nothing."""
+    replicated(town)
+    town.members["b"].line.refuse()
+    for _ in range(2):
+        town.pass_time(2)
+        replicated(town)
+        assert town.fetched(b"unknown") == 404

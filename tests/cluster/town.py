@@ -113,7 +113,7 @@ class Api:
         self._timers[-1].startService()
 
     def _store_for(self, wanted: Server) -> RemoteReplica:
-        return RemoteReplica(self.client, wanted.url, hear=lambda clock, round_: self.cluster.heard(wanted, clock, round_))
+        return RemoteReplica(self.client, wanted.url, hear=lambda *said: self.cluster.heard(wanted, *said))
 
     def replicate(self) -> Deferred[Round]:
         """Begin a round."""

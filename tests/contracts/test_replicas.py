@@ -505,6 +505,25 @@ def test_the_number_of_a_round_never_falls(site: Site) -> None:
     assert (status.round, status.group) == (4, "first")
 
 
+def test_that_a_round_met_only_a_part_of_the_group_is_noted_with_its_number(site: Site) -> None:
+    """And unsaid by the next that met all; a late word of an older round changes nothing."""
+    assert not site.local.is_partial
+    for number, is_partial, held in (
+        (3, True, True),
+        (2, False, True),
+        (3, False, True),
+        (4, False, False),
+        (4, True, False),
+    ):
+        success_of(site.store.note_round(number, "first", is_partial))
+        assert success_of(site.store.summary()).is_partial is site.local.is_partial is held
+    success_of(site.store.note_round(5, "first", True))
+    success_of(site.local.adopt("first"))
+    assert site.local.is_partial
+    success_of(site.local.adopt("second"))
+    assert not site.local.is_partial
+
+
 def test_a_store_of_another_group_is_refused_until_it_is_adopted(site: Site) -> None:
     """A config that mixes up two members must not merge two groups; whoever means it says so."""
     success_of(site.store.note_round(9, "first"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sos.decisions.rounds import Rounds
+import itertools
+
+from sos.decisions.rounds import Rounds, is_partial_after
 from sos.decisions.topology import Group, Server
 
 A, B, C = Server("http://a:1"), Server("http://b:1"), Server("http://c:1")
@@ -74,3 +76,21 @@ def test_groups_count_their_rounds_by_themselves() -> None:
     rounds = heard((A, 5))
     rounds.heard(B, "two", 1)
     assert rounds.behind == []
+
+
+def test_a_member_is_partial_as_long_as_it_says_so() -> None:
+    """It is read from, for it has what those have that it met."""
+    rounds = heard((A, 3), (B, 3))
+    rounds.heard(C, GROUP.name, 3, is_partial=True)
+    rounds.compare(GROUP)
+    assert (rounds.partial, rounds.behind) == ([C], [])
+    assert rounds.readable(GROUP, well) == [A, B, C]
+    rounds.heard(C, GROUP.name, 4)
+    assert rounds.partial == []
+
+
+def test_only_who_missed_a_round_has_to_meet_all() -> None:
+    """Whoever completed the last one lacks nothing that it had promised, whoever is away now."""
+    for was_partial, is_behind, has_met_all in itertools.product((False, True), repeat=3):
+        is_partial = is_partial_after(was_partial, 4 if is_behind else 5, 5, has_met_all)
+        assert is_partial is ((was_partial or is_behind) and not has_met_all)

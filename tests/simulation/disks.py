@@ -41,6 +41,7 @@ class Disk:
     shelf: Shelf = field(factory=Shelf)
     round: int = 0
     group: str | None = None
+    is_partial: bool = False
     dropped: tuple[int, Version] = (0, OLD_CONTRACT)
     highest: Version = OLD_CONTRACT
     sync_seconds: float = 0.002
@@ -52,7 +53,14 @@ class Disk:
     def snapshot(self) -> Disk:
         """Copy what is durable."""
         return Disk(
-            self.uuid, copy.deepcopy(self.shelf), self.round, self.group, self.dropped, self.highest, self.sync_seconds
+            self.uuid,
+            copy.deepcopy(self.shelf),
+            self.round,
+            self.group,
+            self.is_partial,
+            self.dropped,
+            self.highest,
+            self.sync_seconds,
         )
 
     def backup(self) -> Disk:
@@ -64,7 +72,7 @@ class Disk:
     def restore(self, older: Disk) -> None:
         """Become what a copy of an earlier moment holds."""
         again = older.snapshot()
-        self.shelf, self.round, self.group = again.shelf, again.round, again.group
+        self.shelf, self.round, self.group, self.is_partial = again.shelf, again.round, again.group, again.is_partial
         self.dropped, self.highest = again.dropped, again.highest
 
     def heal(self) -> None:
@@ -89,7 +97,7 @@ class SimStore(MemoryStore):
         self._time = clock
         self._chance = chance
         self._shelf = disk.shelf
-        self.round, self.group, self._dropped = disk.round, disk.group, disk.dropped
+        self.round, self.group, self.is_partial, self._dropped = disk.round, disk.group, disk.is_partial, disk.dropped
 
     def die(self) -> None:
         """End with its process: what waits for its sync is lost, and whatever code still runs finds nothing."""
@@ -104,7 +112,8 @@ class SimStore(MemoryStore):
         self._check_writable()
 
     def _note(self) -> None:
-        self.disk.round, self.disk.group, self.disk.dropped = self.round, self.group, self._dropped
+        self.disk.round, self.disk.group, self.disk.is_partial = self.round, self.group, self.is_partial
+        self.disk.dropped = self._dropped
         self.disk.highest = max(self.disk.highest, *(entry.version for entry in self._shelf.entries), Version(0))
 
     def _check_writable(self) -> None:
@@ -160,9 +169,9 @@ class SimStore(MemoryStore):
         self._note()
         return swept
 
-    async def note_round(self, number: int, group: str) -> None:
+    async def note_round(self, number: int, group: str, is_partial: bool = False) -> None:
         await self._synced()
-        await super().note_round(number, group)
+        await super().note_round(number, group, is_partial)
         self._note()
 
     # Reading

@@ -154,7 +154,7 @@ class ApiHost:
 
     def _store_for(self, server: Server) -> RemoteReplica:
         cluster = lambda: self.cluster  # noqa: E731 - it is made a moment later
-        return RemoteReplica(self.client, server.url, hear=lambda clock, round_: cluster().heard(server, clock, round_))
+        return RemoteReplica(self.client, server.url, hear=lambda *said: cluster().heard(server, *said))
 
 
 class World:

@@ -57,6 +57,7 @@ def busy_history(store: DiskStore) -> None:
     success_of(store.forget(BlobID("n18"), Version(1)))
     success_of(store.note_round(7, "first"))
     success_of(store.note_round(3, "first"))
+    success_of(store.note_round(8, "first", True))
 
 
 # Removing
@@ -165,7 +166,7 @@ def test_the_books_are_right_after_a_restart(bench: Bench, is_killed: bool) -> N
     after = success_of(again.summary())
     assert after == evolve(before, clock=after.clock)
     assert after.root == recomputed_root(left)
-    assert (again.round, again.group) == (7, "first")
+    assert (again.round, again.group, again.is_partial) == (8, "first", True)
     assert (again.status().strays, again.status().deleted) == (status.strays, status.deleted) == (1, 5)
     assert again.clock.last >= 9
     success_of(again.close())

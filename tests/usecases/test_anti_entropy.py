@@ -107,8 +107,8 @@ def test_who_was_started_since_it_was_asked_has_not_completed_the_round() -> Non
             stores[2] = timed_trio(clock)[2]
             return await stores[2].summary()
 
-        async def note_round(self, number: int, group: str) -> None:
-            await stores[2].note_round(number, group)
+        async def note_round(self, number: int, group: str, is_partial: bool = False) -> None:
+            await stores[2].note_round(number, group, is_partial)
 
     outcome = run(timed_group(clock, [*stores[:2], Returning(stores[2])]))
     assert outcome.is_complete

@@ -256,6 +256,12 @@ def test_a_member_that_missed_a_round_does_not_count() -> None:
     success_of(stores[0].note_round(3, "one"))
     report = sweep(cluster)
     assert (len(report.hindrances), report.swept) == (1, Swept())
+    success_of(stores[1].note_round(3, "one", is_partial=True))
+    report = sweep(cluster)
+    assert (len(report.hindrances), report.swept) == (1, Swept())
+    success_of(stores[1].note_round(4, "one"))
+    success_of(stores[0].note_round(4, "one"))
+    assert sweep(cluster).hindrances == []
 
 
 def test_a_manifest_that_no_member_has_undamaged_hinders_it() -> None:

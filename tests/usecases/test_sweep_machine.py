@@ -25,6 +25,7 @@ from sos.decisions.health import Health
 from sos.decisions.manifest import manifest_of
 from sos.decisions.topology import Group, Server, Topology
 from sos.http.bodies import collect
+from sos.remote import Hear
 from sos.store.memory import MemoryStore
 from sos.store.name_set import NameSet
 from sos.usecases.cluster import Cluster
@@ -83,7 +84,7 @@ class Far(Flaky):
     Whoever gives up on an answer does not call the request back: it may still arrive.
     """
 
-    def __init__(self, host: Host, steps: Steps, clock: Clock, where: Server, hear: Callable[[int, int], None]) -> None:
+    def __init__(self, host: Host, steps: Steps, clock: Clock, where: Server, hear: Hear) -> None:
         super().__init__(host.store)
         self._host = host
         self._steps = steps
@@ -119,7 +120,7 @@ class Far(Flaky):
             result = Failure(error)
         await self._steps.turn()
         self._check_reach()
-        self._hear(self._host.store.clock.last, self._host.store.round)
+        self._hear(self._host.store.clock.last, self._host.store.round, self._host.store.is_partial)
         return result.raiseException() if isinstance(result, Failure) else result
 
     def _check_reach(self) -> None:
@@ -147,7 +148,7 @@ class Site:
 
         def store_for(where: Server) -> Far:
             host = self.hosts[where.host]
-            return Far(host, steps, self.clock, where, lambda clock, round_: made.heard(where, clock, round_))
+            return Far(host, steps, self.clock, where, lambda *said: made.heard(where, *said))
 
         made = Cluster(
             Topology(groups), store_for, Health(lambda: 0.5), self.clock, lambda order: None, HybridClock(self.wall)

@@ -53,12 +53,19 @@ class SyncTests(SynchronousTestCase):
         self.assertEqual((answer.status, answer.headers["content-type"]), (200, "application/json"))
         return answer.json
 
+    def test_a_store_that_met_only_a_part_of_its_group_says_so_with_each_answer(self) -> None:
+        """And in its summary; until the next round that is noted without that."""
+        for number, partial, said in ((3, b"true", "1"), (4, b"false", None)):
+            self.json_of("/sync/round", "POST", body=b'{"round":%d,"group":"one","partial":%s}' % (number, partial))
+            self.assertIs(self.json_of("/sync")["partial"], said is not None)
+            self.assertEqual(self.browser.ask("GET", "/alive", OURS).headers.get("x-sos-partial"), said)
+
     def test_the_store_says_what_it_holds(self) -> None:
         """In one digest, with counts, clock, round and group."""
         success_of(self.store.note_round(3, "one"))
         summary = success_of(self.store.summary())
         expected = {"store": "uuid-1", "root": summary.root.hex(), "live": 1, "deleted": 0, "damaged": 0, "strays": 0}
-        dropped = {"dropped_round": 0, "dropped_version": 0, "time": 1_700_000_000, "uptime": 0}
+        dropped = {"dropped_round": 0, "dropped_version": 0, "time": 1_700_000_000, "uptime": 0, "partial": False}
         self.assertEqual(self.json_of("/sync"), {**expected, "clock": summary.clock, "round": 3, "group": "one", **dropped})
 
     def test_digests_lead_to_a_bucket_and_its_entries(self) -> None:

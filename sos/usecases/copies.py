@@ -69,7 +69,7 @@ class Copies:
         await self._cluster.greeted()  # so that what is written is newer than all that any member in reach has seen
         tallies: list[CopyTally] = []
         for group in groups:
-            tally = await self._write(group, evolve(entry, is_stray=has_home and bool(tallies)), deliver)
+            tally = await self._write(group, entry, has_home and bool(tallies), deliver)
             if tally.other_bytes is not None:
                 raise tally.other_bytes
             if tally.is_met:
@@ -98,11 +98,11 @@ class Copies:
         except SOSError:
             return None
 
-    async def _write(self, group: Group, entry: Entry, deliver: Deliver) -> CopyTally:
+    async def _write(self, group: Group, entry: Entry, is_stray: bool, deliver: Deliver) -> CopyTally:
         """Write to a group; where a member holds something newer, move the clock past that and send again to all."""
         needed = self.needed_in(group)
         for _ in range(MOST_CLOCK_MOVES):
-            versioned = evolve(entry, version=self._versions.tick())
+            versioned = evolve(entry, version=self._versions.tick(), is_stray=is_stray)
 
             async def write(server: Server, versioned: Entry = versioned) -> Received:
                 return await deliver(self._cluster.store_of(server), versioned)

@@ -39,7 +39,7 @@ def _most(limit: float, stretch: float | None = None) -> Goal:
 
 ROWS = (
     Row("get", "blob GET 4 KiB", "/s", reads.small_get, "nginx", Goal(0.28, 0.35), WITH_NGINX),
-    Row("get-many", "GET of 1,000 blobs in turn", "/s", reads.many_gets, "nginx", None, WITH_NGINX),
+    Row("get-many", "GET of 4,096 blobs in turn", "/s", reads.many_gets, "nginx", None, WITH_NGINX),
     Row("get-stock-file", "the same, stock twisted.web, File", "/s", reads.stock_file_get, "nginx", None, WITH_NGINX),
     Row("get-stock-data", "the same, stock twisted.web, Data", "/s", reads.stock_data_get, "nginx", None, WITH_NGINX),
     Row("get-peer", "the same from BENCH_PEER", "/s", reads.peer_get, "nginx", None, WITH_NGINX),

@@ -25,6 +25,7 @@ from twisted.internet.defer import Deferred
 from sos.decisions.buckets import EMPTY, bucket_of, changed
 from sos.store.marker import DATABASE, MARKER
 from sos.store.opening import open_disk_store
+from sos.store.recent import MOST_BYTES
 from sos.store.rows import COLUMNS, values_of
 from sos.words.blob import BlobID, Entry, Version
 
@@ -32,6 +33,9 @@ T = TypeVar("T")
 
 SIZE = 4096
 """Bytes of a blob, unless a row asks for others."""
+
+NOT_KEPT = 2 * MOST_BYTES // SIZE
+"""Blobs to be asked for in turn, so that none is still in the memory of a store when it is asked for again."""
 
 _A_TIME = 1000
 """Rows written at a time, so that entries and their bytes alternate in the file as they do after many commits."""

@@ -90,7 +90,7 @@ class DiskStore(InOneChange):
         self._published = Published(self._commits, workshop)
         self._quarantine = Quarantine(workshop.fs, workshop.tree)
         fs, tree, latch = workshop.fs, workshop.tree, workshop.latch
-        self._holdings = Holdings(parts.reader, fs, tree, latch, self._suspect, parts.ages.wall)
+        self._holdings = Holdings(parts.reader, parts.recent, fs, tree, latch, self._suspect, parts.ages.wall)
         self._examination = Examination(self._holdings, parts.reader, fs, tree, latch, workshop.in_thread)
         self._examining: set[Deferred[None]] = set()
         self._scrub = Scrub(parts.scrub, workshop, Mender(fs, tree), self._commits, parts.ages, self._marked)

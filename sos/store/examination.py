@@ -50,6 +50,7 @@ class Examination:
 
     async def _found(self, blob_id: BlobID) -> Suspicion | None:
         try:
+            self._holdings.forget(blob_id)
             self._holdings.stat(blob_id)  # hashes bytes in the database, and misses a file that is gone or cut
             row = self._reader.row(blob_id)
         except (BlobNotFound, BlobDamaged):

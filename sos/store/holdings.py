@@ -15,6 +15,7 @@ from sos.store.failures import Latch
 from sos.store.files import Fs
 from sos.store.quarantine import Suspicion
 from sos.store.reader import Reader
+from sos.store.recent import Recent
 from sos.store.rows import Row
 from sos.store.tree import Tree
 from sos.words.blob import BlobID, Entry, Span
@@ -39,14 +40,19 @@ class Holdings:
     def __init__(
         self,
         reader: Reader,
+        recent: Recent,
         fs: Fs,
         tree: Tree,
         latch: Latch,
         suspect: Callable[[Suspicion], None],
         wall: Callable[[], float],
     ) -> None:
-        """Read through these; `suspect` is told of damage that shows while a body is poured, `wall` says what expired."""
+        """Read through these, and keep small blobs in `recent`.
+
+        `suspect` is told of damage that shows while a body is poured, `wall` says what expired.
+        """
         self._reader = reader
+        self._recent = recent
         self._fs = fs
         self._tree = tree
         self._latch = latch
@@ -59,6 +65,10 @@ class Holdings:
         if descriptor is not None:
             self._let_go(descriptor)
         return row.entry
+
+    def forget(self, blob_id: BlobID) -> None:
+        """Read a blob again when it is asked for next: somebody says that its bytes are wrong."""
+        self._recent.drop(blob_id)
 
     def awaits(self, entry: Entry) -> bool:
         """Whether the bytes of an entry that comes are those of a blob that is damaged here. Raises as `stat` does."""
@@ -94,11 +104,18 @@ class Holdings:
         A file can vanish between its row and its opening, because the row was replaced just then: so the row is read
         again, and only a file that is still named and still missing is damage.
         """
+        self._latch.check_read()
+        recent = self._recent.of(blob_id)
+        if recent is not None and not recent.entry.is_expired(self._wall()):
+            return recent, None
         missing: int | None = None
         while True:
             row = self._live_row(blob_id, past_expiry)
             if row.file is None:
-                return self._checked(row), None
+                checked = self._checked(row)
+                if not past_expiry:  # whom a round brings what it lacks asks once
+                    self._recent.keep(checked)
+                return checked, None
             if row.file == missing:
                 raise BytesSuspected(Suspicion(blob_id, row.file, "The file of the blob is missing."))
             try:

@@ -71,6 +71,8 @@ class Index:
         self._books = Books(connection)
         self.wal_bytes = 0
         """Bytes written since all of the WAL was in the database, a guess on the large side; other threads may read it."""
+        self.commits = 0
+        """Transactions made since the start; other threads may read it. It moves before anybody hears of the outcome."""
         self._is_pressed = False
         self._to_unlink: list[tuple[int, BlobID]] = []
         self._unlinked: list[tuple[int]] = []
@@ -109,6 +111,8 @@ class Index:
         except BaseException:
             self._to_unlink = to_unlink
             raise
+        finally:
+            self.commits += 1  # also where it failed: nobody knows then what is in the database
         self._books.committed()
         self._unlinked.clear()
         return results

@@ -23,6 +23,7 @@ from sos.store.listing import Listing
 from sos.store.marker import DATABASE, Claim, claim
 from sos.store.parts import Parts
 from sos.store.reader import Reader
+from sos.store.recent import Recent
 from sos.store.replica import dropped, standing
 from sos.store.room import Admission, Reserve
 from sos.store.scrub import NOTE, ScrubParts
@@ -121,6 +122,7 @@ def _opened(
             workshop=Workshop(fs, tree, admission, Serials(opening), latch, in_thread),
             index=index,
             reader=reader,
+            recent=Recent(lambda: index.commits),
             listing=listing,
             commit_in_thread=commit_in_thread,
             clock=HybridClock(ages.wall, Version(highest)),

@@ -12,6 +12,7 @@ from sos.store.index import Index
 from sos.store.listing import Listing
 from sos.store.marker import Claim
 from sos.store.reader import Reader
+from sos.store.recent import Recent
 from sos.store.scrub import ScrubParts
 from sos.store.staging import Workshop
 from sos.words.interfaces import InThread
@@ -26,6 +27,7 @@ class Parts:
     workshop: Workshop
     index: Index
     reader: Reader
+    recent: Recent
     listing: Listing
     commit_in_thread: InThread
     clock: HybridClock

@@ -174,6 +174,11 @@ BREAKS: Sequence[Break] = [
         ("tests/cluster/test_joining.py::test_a_member_that_lost_its_disk_denies_nothing_until_it_is_filled",),
     ),
     Break(
+        "memory-outlives-a-commit",
+        "I5",
+        ("tests/store/test_recent.py::test_what_a_write_changed_is_seen_as_soon_as_it_is_durable",),
+    ),
+    Break(
         "404-after-half-a-round",
         "F20",
         ("tests/cluster/test_joining.py::test_a_round_that_does_not_meet_all_lets_nobody_deny_who_lost_its_disk",),

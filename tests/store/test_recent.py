@@ -1,0 +1,130 @@
+"""What a store keeps in memory of what was read: never longer than until the next commit."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sos.http.bodies import collect
+from sos.store.recent import Recent
+from sos.store.rows import Row
+from sos.words.blob import BlobID, Entry, Metadata, Version
+from sos.words.errors import BlobDamaged, BlobNotFound
+from tests.store.faults import Bench
+from tests.support import bytes_body, failure_of, success_of
+
+ABC = BlobID("abc")
+ENTRY = Entry(id=ABC, version=Version(5))
+HELLO = b"hello"
+
+
+class Count:
+    """The number of commits."""
+
+    def __init__(self) -> None:
+        self.commits = 0
+
+    def __call__(self) -> int:
+        return self.commits
+
+
+def row(name: str, payload: bytes | None = HELLO) -> Row:
+    """Make a row as it is read."""
+    return Row(1, Entry(id=BlobID(name), version=Version(1)), 0, None, payload)
+
+
+def kept(recent: Recent, *names: str) -> str:
+    """Give those of some names under which something is kept."""
+    return "".join(name for name in names if recent.of(BlobID(name)) is not None)
+
+
+def test_a_row_is_kept_until_the_next_commit() -> None:
+    """Whatever that changes."""
+    count = Count()
+    recent = Recent(count)
+    assert recent.of(ABC) is None
+    recent.keep(row("abc"))
+    assert recent.of(ABC) == row("abc")
+    count.commits += 1
+    assert recent.of(ABC) is None
+
+
+def test_what_was_read_while_there_was_a_commit_is_not_kept() -> None:
+    """It may have been read before that, and the writer has heard by now that its change is durable."""
+    count = Count()
+    recent = Recent(count)
+    assert recent.of(ABC) is None
+    count.commits += 1
+    recent.keep(row("abc"))
+    assert recent.of(ABC) is None
+
+
+def test_what_was_kept_first_goes_first_when_there_is_too_much() -> None:
+    """And what is larger than all that may be kept is not kept; nor is what has its bytes elsewhere."""
+    recent = Recent(Count(), most=12)
+    for name in "abcb":
+        recent.of(BlobID(name))
+        recent.keep(row(name))
+    assert kept(recent, *"abc") == "bc"
+    recent.drop(BlobID("b"))
+    recent.drop(BlobID("b"))
+    recent.keep(row("d"))
+    assert kept(recent, *"abcd") == "cd"
+    recent.keep(row("e", None))
+    assert kept(recent, *"cde") == "cd"
+    recent.keep(row("f", bytes(13)))
+    assert kept(recent, *"cdef") == ""
+    recent.keep(row("g", bytes(12)))
+    assert kept(recent, "g") == "g"
+
+
+def test_a_blob_that_is_read_over_and_over_is_read_once(bench: Bench) -> None:
+    """Until something is written, be it of another one; then each is as it is now."""
+    store = bench.open()
+    success_of(store.receive(ENTRY, bytes_body(HELLO)))
+    connection = sqlite3.connect(bench.path / "sos.db", isolation_level=None)
+    assert success_of(collect(success_of(store.fetch(ABC)).body, 5)) == HELLO
+    connection.execute("UPDATE small SET payload = ?", (b"jello",))
+    assert success_of(collect(success_of(store.fetch(ABC)).body, 5)) == HELLO
+    assert success_of(store.stat(ABC)).size == 5
+    success_of(store.receive(Entry(id=BlobID("other"), version=Version(5)), bytes_body(b"other")))
+    assert isinstance(failure_of(store.fetch(ABC)), BlobDamaged)
+    connection.close()
+    success_of(store.close())
+
+
+def test_a_suspicion_is_not_answered_out_of_memory(bench: Bench) -> None:
+    """Whoever says that bytes are wrong has them looked at where they are stored."""
+    store = bench.open()
+    success_of(store.receive(ENTRY, bytes_body(HELLO)))
+    assert success_of(collect(success_of(store.fetch(ABC)).body, 5)) == HELLO
+    connection = sqlite3.connect(bench.path / "sos.db", isolation_level=None)
+    connection.execute("UPDATE small SET payload = ?", (b"jello",))
+    connection.close()
+    success_of(store.suspect(ABC))
+    assert isinstance(failure_of(store.fetch(ABC)), BlobDamaged)
+    success_of(store.close())
+
+
+def test_what_a_write_changed_is_seen_as_soon_as_it_is_durable(bench: Bench) -> None:
+    """New metadata, a delete, an expiry that passes, a store that cannot be read any more."""
+    store = bench.open()
+    success_of(store.receive(ENTRY, bytes_body(HELLO)))
+    assert success_of(store.stat(ABC)).version == 5
+    renewed = Entry(
+        id=ABC,
+        version=Version(6),
+        sha256=success_of(store.stat(ABC)).sha256,
+        metadata=Metadata.of([(b"x-is", b"new")]),
+        expires=int(bench.now) + 60,
+    )
+    success_of(store.renew(renewed))
+    opened = success_of(store.fetch(ABC))
+    opened.body.stopProducing()
+    assert (opened.entry.version, opened.entry.metadata) == (6, renewed.metadata)
+    bench.now += 60
+    assert isinstance(failure_of(store.fetch(ABC)), BlobNotFound)
+    bench.now -= 60
+    assert success_of(store.stat(ABC)).version == 6
+    success_of(store.remove(ABC, Version(7)))
+    assert isinstance(failure_of(store.fetch(ABC)), BlobNotFound)
+    success_of(store.close())

@@ -78,6 +78,7 @@ class Disks:
         if payload is SMALL:
             query = "UPDATE small SET payload = ? WHERE number = (SELECT number FROM entries WHERE id = ?)"
             self.rows(name, query, bytes(changed), id_of(payload))
+            success_of(self.stores[name].reap())  # a commit, after which nothing is given out of memory
         else:
             self.file(name, payload).write_bytes(changed)
 

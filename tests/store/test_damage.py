@@ -24,12 +24,12 @@ def flip_some(path: Path, payload: bytes, stride: int) -> None:
     store = bench.open()
     entry = success_of(store.receive(ENTRY, bytes_body(payload))).entry
     connection = sqlite3.connect(bench.path / "sos.db", isolation_level=None)
-    for number, place in enumerate(range(0, len(payload), stride), 1):
+    for place in range(0, len(payload), stride):
         flipped = bytearray(payload)
         flipped[place] ^= 1 << place % 8
         if payload is SMALL:
             connection.execute("UPDATE small SET payload = ?", (bytes(flipped),))
-            success_of(store.note_round(number, "one"))  # a commit, after which nothing is given out of memory
+            success_of(store.reap())  # a commit, after which nothing is given out of memory
             assert isinstance(failure_of(store.stat(ENTRY.id)), BlobDamaged), place
         else:
             (file,) = bench.files("blobs")

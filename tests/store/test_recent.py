@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from sos.http.bodies import collect
+from sos.store.memory import MemoryStore
 from sos.store.recent import Recent
 from sos.store.rows import Row
 from sos.words.blob import BlobID, Entry, Metadata, Version
-from sos.words.errors import BlobDamaged, BlobNotFound
-from tests.store.faults import Bench
+from sos.words.errors import BlobDamaged, BlobNotFound, SOSError
+from sos.words.interfaces import ILocalReplica
+from sos.words.versions import HybridClock
+from tests.store.faults import NOW, Bench
 from tests.support import bytes_body, failure_of, success_of
 
 ABC = BlobID("abc")
@@ -128,3 +139,79 @@ def test_what_a_write_changed_is_seen_as_soon_as_it_is_durable(bench: Bench) -> 
     success_of(store.remove(ABC, Version(7)))
     assert isinstance(failure_of(store.fetch(ABC)), BlobNotFound)
     success_of(store.close())
+
+
+IDS = [BlobID(name) for name in "abc"]
+PAYLOADS = {blob_id: blob_id.encode() * 20 for blob_id in IDS}
+
+Step = tuple[str, BlobID, int, int]
+"""What is done, to which blob, under which version, and a number that says how; or how many seconds pass."""
+
+STEPS = st.tuples(
+    st.sampled_from(["receive", "renew", "remove", "forget", "suspect", "reap", "drop", "sweep", "wait"]),
+    st.sampled_from(IDS),
+    st.integers(1, 5),
+    st.integers(0, 3),
+)
+
+
+def done(store: ILocalReplica, step: Step) -> type[SOSError] | None:
+    """Take a step at a store, and give the kind of error that it ended with."""
+    verb, name, number, how = step
+    version, payload = Version(number), PAYLOADS[name]
+    entry = Entry(
+        id=name,
+        version=version,
+        sha256=hashlib.sha256(payload).digest(),
+        metadata=Metadata.of([(b"x-how", b"%d" % how)]),
+        expires=int(NOW) + 40 if how == 2 else None,
+        is_stray=how == 3,
+    )
+    calls: dict[str, Callable[[], Any]] = {
+        "receive": lambda: store.receive(entry, bytes_body(payload)),
+        "renew": lambda: store.renew(entry),
+        "remove": lambda: store.remove(name, version, how == 3),
+        "forget": lambda: store.forget(name, version),
+        "suspect": lambda: store.suspect(name),
+        "reap": store.reap,
+        "drop": lambda: store.drop_tombstones([(name, version)]),
+        "sweep": lambda: store.sweep([(name, version)]),
+    }
+    try:
+        success_of(calls[verb]())
+    except SOSError as error:
+        return type(error)
+    return None
+
+
+def seen(store: ILocalReplica, name: BlobID) -> tuple[Entry, bytes] | type[SOSError]:
+    """Read a blob, and give what a reader gets."""
+    try:
+        opened = success_of(store.fetch(name))
+        assert success_of(store.stat(name)) == opened.entry
+        return opened.entry, success_of(collect(opened.body, 100))
+    except SOSError as error:
+        return type(error)
+
+
+AGES: dict[str, Any] = {"tombstone_age": 30.0, "expiry_grace": 20.0, "sweep_age": 30.0}
+NUMBERS = itertools.count()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(STEPS, max_size=20))
+def test_whoever_reads_after_each_step_gets_what_a_store_that_keeps_nothing_gives(
+    memory_path: Path, steps: Sequence[Step]
+) -> None:
+    """Each blob twice, so that the second time it comes out of memory if ever; beside a store that is a dictionary."""
+    bench = Bench(memory_path / f"store{next(NUMBERS)}")
+    disk = bench.open(**AGES)
+    plain = MemoryStore("plain", HybridClock(lambda: bench.now), **AGES)
+    for step in steps:
+        if step[0] == "wait":
+            bench.now += 15 * step[3]
+        else:
+            assert done(disk, step) == done(plain, step)
+        for name in IDS * 2:
+            assert seen(disk, name) == seen(plain, name)
+    success_of(disk.close())

@@ -23,6 +23,7 @@ from sos.web.blobs import blob_server_root
 from sos.web.guards import ClusterGuard
 from sos.words.blob import BlobID, Entry, Metadata, Version
 from sos.words.errors import Unavailable
+from sos.words.interfaces import ILocalReplica
 from sos.words.versions import HybridClock
 from tests.support import bytes_body, failure_of, immediately, success_of
 from tests.support_wire import memory_connector
@@ -141,7 +142,7 @@ def disk_site(path: Path) -> Site:
         expiry_grace=GRACE,
         sweep_age=SWEEP_AGE,
     )
-    return Site(store, store, moment, lambda blob_id: _harm(path, blob_id), lambda: held_in(path))
+    return Site(store, store, moment, lambda blob_id: _harm(path, store, blob_id), lambda: held_in(path))
 
 
 def held_in(path: Path) -> list[Entry]:
@@ -154,8 +155,8 @@ def held_in(path: Path) -> list[Entry]:
         connection.close()
 
 
-def _harm(path: Path, blob_id: BlobID) -> None:
-    """Change a bit behind the store's back."""
+def _harm(path: Path, store: ILocalReplica, blob_id: BlobID) -> None:
+    """Change a bit behind the store's back, and commit something, after which nothing is given out of memory."""
     for file in (path / "blobs").rglob(f"{blob_id}.*"):
         file.write_bytes(b"")
     connection = sqlite3.connect(path / "sos.db", isolation_level=None)
@@ -165,6 +166,7 @@ def _harm(path: Path, blob_id: BlobID) -> None:
         )
     finally:
         connection.close()
+    success_of(store.forget(BlobID("nobody"), Version(1)))
 
 
 SITES: list[Callable[[Path], Site]] = [memory_site, disk_site, remote_site]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import shutil
 import sqlite3
 import time
@@ -34,7 +35,7 @@ T = TypeVar("T")
 SIZE = 4096
 """Bytes of a blob, unless a row asks for others."""
 
-NOT_KEPT = 2 * MOST_BYTES // SIZE
+_NOT_KEPT = 2 * MOST_BYTES // SIZE
 """Blobs to be asked for in turn, so that none is still in the memory of a store when it is asked for again."""
 
 _A_TIME = 1000
@@ -80,6 +81,11 @@ def payload_of(number: int, size: int = SIZE) -> bytes:
 def name_of(number: int, size: int = SIZE) -> BlobID:
     """Give the name of a blob: the digest of its bytes, so that an api finds it, and verifies it."""
     return BlobID(hashlib.sha1(payload_of(number, size)).hexdigest())
+
+
+def numbers_in_turn(count: int) -> list[int]:
+    """Pick some of so many blobs, the same each time: so many that a store that is asked for them in turn keeps none."""
+    return random.Random(1).sample(range(count), _NOT_KEPT)
 
 
 def fill(path: Path, count: int, size: int = SIZE) -> None:

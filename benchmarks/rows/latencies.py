@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from benchmarks import wrk
 from benchmarks.asking import check_same, status_of
 from benchmarks.bench import Bench, in_turn
 from benchmarks.figures import Measured, Wrong
-from benchmarks.filled import NOT_KEPT, SIZE, copy, name_of, payload_of
+from benchmarks.filled import SIZE, copy, name_of, numbers_in_turn, payload_of
 from benchmarks.machine import LOAD_CORE
 from benchmarks.running import PATIENCE, Running
 from benchmarks.servers import Served, blob_server, sos_command
@@ -37,7 +36,7 @@ class Load:
     @classmethod
     def of(cls, bench: Bench, count: int, *servers: Served) -> Load:
         """Ask for some of so many blobs in turn, and see that servers give the right bytes for a few of them."""
-        numbers = random.Random(1).sample(range(count), NOT_KEPT)
+        numbers = numbers_in_turn(count)
         paths = [f"/blob/{name_of(number)}" for number in numbers]
         for number, path in list(zip(numbers, paths, strict=True))[:10]:
             for server in servers:

@@ -12,7 +12,7 @@ from benchmarks import wrk
 from benchmarks.asking import ask_well, check_same, digest_of, drained, open_answer
 from benchmarks.bench import Bench, in_turn
 from benchmarks.figures import Measured, Missing, Wrong
-from benchmarks.filled import NOT_KEPT, name_of, payload_of
+from benchmarks.filled import name_of, numbers_in_turn, payload_of
 from benchmarks.loads import Reading, rates
 from benchmarks.machine import LOAD_CORE, forget_peak, memory_mib, on_core
 from benchmarks.servers import blob_server, nginx, stock
@@ -34,8 +34,7 @@ def many_gets(bench: Bench) -> Measured:
     """GET more blobs of 4 KiB in turn than a store keeps in memory: each is read out of the database."""
     count = bench.plan.many_blobs
     served = blob_server(bench, bench.filled_store(count))
-    numbers = random.Random(1).sample(range(count), NOT_KEPT)
-    files = {f"/blob/{name_of(number)}": payload_of(number) for number in numbers}
+    files = {f"/blob/{name_of(number)}": payload_of(number) for number in numbers_in_turn(count)}
     script = wrk.script_of(list(files), bench.directory)
     beside_nginx = nginx(bench, files)
     for path, payload in files.items():

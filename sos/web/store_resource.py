@@ -33,7 +33,7 @@ def is_ours(request: Request) -> bool:
 
 
 def store_headers(store: ILocalReplica) -> list[tuple[bytes, bytes]]:
-    """Give the headers that tell of a store: its UUID, its clock, its last round, and whether that met only a part of it."""
+    """Give the headers that tell of a store: its UUID, its clock, its last round, and whether it is partial since."""
     headers = [
         (b"X-Sos-Store", store.uuid.encode("ascii")),
         (b"X-Sos-Clock", b"%d" % store.clock.last),

@@ -35,6 +35,15 @@ def lose_disk(town: Town, name: str) -> None:
     town.members[name] = fresh
 
 
+def stored_while_a_is_away(town: Town) -> None:
+    """After a round, have an object stored at the two others; then a is back, and no round has been since."""
+    replicated(town)
+    town.members["a"].line.refuse()
+    assert town.stored(b"known") == 2
+    town.members["a"].line.heal()
+    town.pass_time(40)
+
+
 def test_rounds_that_another_api_runs_change_nothing(town: Town) -> None:
     """It hears of them from one member first: the others are read from all the same, and a 404 is still true."""
     for payload in PAYLOADS:
@@ -73,11 +82,7 @@ def test_a_member_that_lost_its_disk_denies_nothing_until_it_is_filled(town: Tow
 
     Even where the api learns only by that very answer that the disk was lost.
     """
-    replicated(town)
-    town.members["a"].line.refuse()
-    assert town.stored(b"known") == 2
-    town.members["a"].line.heal()
-    town.pass_time(40)
+    stored_while_a_is_away(town)
     assert town.fetched(b"known") == 200
     lose_disk(town, "b")
     if is_told:
@@ -134,11 +139,7 @@ def test_a_round_that_does_not_meet_all_lets_nobody_deny_who_lost_its_disk(town:
 
     A round without it brings what the others have all the same, and that is read from there.
     """
-    replicated(town)
-    town.members["a"].line.refuse()
-    assert town.stored(b"known") == 2
-    town.members["a"].line.heal()
-    town.pass_time(40)
+    stored_while_a_is_away(town)
     assert town.stored(b"seen by all") == 3
     lose_disk(town, "c")
     town.members["b"].line.refuse()

@@ -117,7 +117,7 @@ def test_a_suspicion_is_not_answered_out_of_memory(bench: Bench) -> None:
 
 
 def test_what_a_write_changed_is_seen_as_soon_as_it_is_durable(bench: Bench) -> None:
-    """New metadata, a delete, an expiry that passes, a store that cannot be read any more."""
+    """New metadata, a delete; and an expiry that passes, which nothing writes."""
     store = bench.open()
     success_of(store.receive(ENTRY, bytes_body(HELLO)))
     assert success_of(store.stat(ABC)).version == 5

@@ -164,6 +164,7 @@ def _recovered(connection: sqlite3.Connection, tree: Tree, claimed: Claim) -> In
         )
     if schema.uuid_of(connection) != claimed.uuid:
         raise StoreRefused(f"The database in {claimed.path} belongs to another store than its marker says.")
+    schema.complete(connection)
     return Index(connection, tree)
 
 

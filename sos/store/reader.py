@@ -22,10 +22,12 @@ _ROW = f"""
     FROM entries AS e LEFT JOIN small AS s ON s.number = e.number WHERE e.id = ?
 """
 _NAMES = f"""
-    SELECT id FROM entries
-    WHERE id > ? AND id >= ? AND id < ? AND state = {State.LIVE:d} AND damaged = 0
-    AND (expires IS NULL OR expires > ?) %s ORDER BY id LIMIT ?
+    SELECT id FROM entries AS listed WHERE id > ? AND id >= ? AND id < ? AND NOT EXISTS (
+        SELECT 1 FROM entries INDEXED BY hideable WHERE id = listed.id AND {schema.HIDEABLE}
+        AND NOT (state = {State.LIVE:d} AND damaged = 0 AND expires > ?)
+    ) %s ORDER BY id LIMIT ?
 """
+"""Only where a kind is asked for, the row of each name is looked at."""
 _NAMES_OF_KIND = {kind: _NAMES % f"AND kind = {kind:d}" for kind in Kind}
 """The kind stands in the text, for only so can SQLite see that a partial index will do."""
 _ALL_NAMES = _NAMES % ""

@@ -13,7 +13,12 @@ USER_VERSION = 1
 
 TOMBSTONES = f"state = {State.DELETED:d} AND stray = 0"
 EXPIRING = f"state = {State.LIVE:d} AND expires IS NOT NULL"
-"""What two partial indexes hold: only a query that says the same, in these words, can use them."""
+HIDEABLE = f"(state <> {State.LIVE:d} OR damaged <> 0 OR expires IS NOT NULL)"
+"""What three partial indexes hold: only a query that says the same, in these words, can use them.
+
+The last are the entries that may be missing in a list of names. They are few, and all others can be listed from the index of
+their IDs alone; to look at the row of each would take three times as long.
+"""
 
 _TABLES = f"""
     PRAGMA auto_vacuum = INCREMENTAL;
@@ -52,6 +57,9 @@ _TABLES = f"""
 """
 """Small blobs' bytes are apart from their entries, so that a list of names need not step over them."""
 
+_LATER_INDEXES = f"CREATE INDEX IF NOT EXISTS hideable ON entries (id, state, damaged, expires) WHERE {HIDEABLE}"
+"""What the stores of an earlier program lack, and an earlier program keeps up, too: so the layout has no other number."""
+
 _CACHE_KIBIBYTES = 8 * 1024
 """Pages each connection may keep: the inner pages of an index of some million entries."""
 
@@ -63,6 +71,11 @@ def create(connection: sqlite3.Connection, uuid: str) -> None:
     """Make the tables in an empty database."""
     connection.executescript(_TABLES)
     connection.execute("INSERT INTO meta VALUES ('uuid', ?)", (uuid,))
+
+
+def complete(connection: sqlite3.Connection) -> None:
+    """Make what the tables of an earlier program lack: a second for some million entries, and only once."""
+    connection.execute(_LATER_INDEXES)
 
 
 def set_up_writing(connection: sqlite3.Connection) -> None:

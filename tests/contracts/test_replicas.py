@@ -586,6 +586,31 @@ def test_an_expired_blob_is_not_found(site: Site, size: int) -> None:
     assert [entry.is_live for entry in site.entries()] == [True]
 
 
+@pytest.mark.parametrize("kind", Kind)
+def test_a_list_leaves_out_what_is_not_there(site: Site, kind: Kind) -> None:
+    """Of a hundred, in pages: all but those that were removed, are damaged, or have expired; what comes back is listed."""
+    states = ["live", "removed", "damaged", "expired", "expiring", "back"]
+    names = [BlobID(f"n{number:03}{states[number % len(states)]}") for number in range(96)]
+    for name in names:
+        seconds = {"expired": 1, "expiring": 20}.get(name[4:])
+        entry = Entry(id=name, version=Version(5), kind=kind, expires=None if seconds is None else int(NOW) + seconds)
+        site.received(entry)
+        if "removed" in name or "back" in name:
+            site.removed(name, 6)
+        if "damaged" in name:
+            site.damage(name)
+        if "back" in name:
+            site.received(evolve(entry, version=Version(7)))
+    site.moment.time = NOW + 10
+    listed = [name for name in names if name[4:] in ("live", "expiring", "back")]
+    assert names_of(site) == listed
+    assert list(success_of(site.store.enumerate(kind=kind))) == listed
+    assert (
+        list(success_of(site.store.enumerate(after=names[40], limit=9))) == [name for name in listed if name > names[40]][:9]
+    )
+    assert list(success_of(site.store.enumerate("n01"))) == [name for name in listed if name.startswith("n01")]
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_a_peer_may_copy_what_has_expired(site: Site, size: int) -> None:
     """While its bytes are there: else a member that lacks it would differ from the others for so long."""

@@ -253,6 +253,33 @@ def test_what_replication_lists_has_an_index(bench: Bench, query: str, index: st
     assert f"INDEX {index}" in plan and "TEMP B-TREE" not in plan
 
 
+def test_names_are_listed_from_an_index_alone(bench: Bench) -> None:
+    """The row of each would be somewhere else in a table that is larger than what is kept of it."""
+    store = bench.open()
+    bench.fs.calls.clear()
+    success_of(store.enumerate())
+    (query,) = [call[1] for call in bench.fs.calls if call[0] == "execute"]
+    success_of(store.close())
+    plan = [str(row[-1]) for row in bench.rows(f"EXPLAIN QUERY PLAN {query.replace('?', '1')}")]
+    assert "listed USING COVERING INDEX sqlite_autoindex_entries_1" in plan[0]
+    assert "USING COVERING INDEX hideable" in plan[-1]
+    assert "TEMP B-TREE" not in " ".join(plan)
+
+
+def test_a_store_of_an_earlier_program_lists_what_it_held(bench: Bench) -> None:
+    """It has no index of what a list leaves out; that is made when it is opened."""
+    store = bench.open()
+    received(store, b"hello")
+    received(store, b"gone", evolve(LIVE, id=BlobID("gone")))
+    removed(store, name=BlobID("gone"))
+    success_of(store.close())
+    bench.rows("DROP INDEX hideable")
+    for _ in range(2):
+        again = bench.open()
+        assert success_of(again.enumerate()) == [ABC]
+        success_of(again.close())
+
+
 # Suspicion
 
 

@@ -10,17 +10,14 @@ from typing import TypeVar
 from urllib.parse import urlencode
 
 from attrs import evolve
-from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
-from sos.coalescing import Coalescer, parcel_of
 from sos.decisions import batch_wire, scrub_wire, sync_wire, wire
 from sos.decisions.batch import check_batch, check_names, fault_of
 from sos.decisions.buckets import BUCKETS, PARTS, bucket_of
 from sos.http.answer import Answer
-from sos.http.bodies import BytesBody, BytesSource, collect
-from sos.http.client import Client
-from sos.remote import Hear, RemoteStore, is_ours
+from sos.http.bodies import BytesSource, collect
+from sos.remote import RemoteStore, is_ours
 from sos.words.blob import BlobID, Entry, Kind, Parcel, Version
 from sos.words.errors import (
     BadInput,
@@ -40,23 +37,6 @@ T = TypeVar("T")
 @implementer(IRemoteReplica, IScrubbed)
 class RemoteReplica(RemoteStore):
     """The store of a blob server that can be a member of a group."""
-
-    def __init__(
-        self, client: Client, url: str, credential: bytes | None = None, hear: Hear = lambda clock, round_, is_partial: None
-    ) -> None:
-        """Speak to the server under a URL; see `RemoteStore`."""
-        super().__init__(client, url, credential, hear)
-        self._coalescer = Coalescer(client.clock, self._receive_alone, self.receive_some)
-
-    async def receive(self, entry: Entry, body: IBodyProducer) -> Received:
-        """Send a blob; see `IBlobReceiver`. A small one goes with others that wait to be sent at the same time."""
-        parcel = parcel_of(entry, body)
-        if parcel is None:
-            return await super().receive(entry, body)
-        return await self._coalescer.write(parcel)
-
-    async def _receive_alone(self, parcel: Parcel) -> Received:
-        return await super().receive(parcel.entry, BytesBody(parcel.payload))
 
     async def remove(self, blob_id: BlobID, version: Version, is_stray: bool = False) -> Removed:
         """Leave a tombstone; see `IBlobRemover`."""

@@ -17,7 +17,6 @@ FLOORS = {
     "sos.http.bodies": 2,
     "sos.http": 3,
     "sos.store": 3,
-    "sos.coalescing": 4,
     "sos.remote": 4,
     "sos.remote_replica": 4,
     "sos.usecases": 5,

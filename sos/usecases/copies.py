@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 
 from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
@@ -11,11 +13,23 @@ from twisted.logger import Logger
 from sos.concurrently import concurrently
 from sos.decisions.tally import CopyTally, usual_min_copies
 from sos.decisions.topology import Group, Server
+from sos.http.bodies import BytesBody
 from sos.usecases.cluster import GREETING, Cluster
-from sos.usecases.group_write import GroupWrite
+from sos.usecases.coalescing import Coalescer, Consignment
+from sos.usecases.group_write import GroupWrite, Write
+from sos.usecases.load import Load
 from sos.usecases.patience import within
-from sos.words.blob import BlobID, Entry, Kind, Metadata
-from sos.words.errors import BlobConflict, NotEnoughCopies, SOSError, StoreFull, Unsupported
+from sos.words.blob import BlobID, Entry, Kind, Metadata, Parcel
+from sos.words.errors import (
+    BlobConflict,
+    Forbidden,
+    NotEnoughCopies,
+    SOSError,
+    StoreFull,
+    Unauthorized,
+    Unavailable,
+    Unsupported,
+)
 from sos.words.interfaces import IBlobStore, IBodySource, IDigested, Received
 
 MOST_CLOCK_MOVES = 3
@@ -23,6 +37,9 @@ MOST_CLOCK_MOVES = 3
 
 Deliver = Callable[[IBlobStore, Entry], Awaitable[Received]]
 """Brings an entry to the store of one member, with its bytes or without. Raises what a store refuses it with."""
+
+_WriteIn = Callable[[Group, Entry], Awaitable[CopyTally]]
+"""Writes an entry to the members of a group."""
 
 
 class Copies:
@@ -36,6 +53,8 @@ class Copies:
         self._versions = cluster.versions
         self._clock = clock
         self._min_copies = min_copies
+        self._coalescers: dict[str, tuple[Group, Coalescer]] = {}
+        self._one_by_one: set[Server] = set()
 
     def needed_in(self, group: Group) -> int:
         """Give the copies that an acknowledgement needs in a group."""
@@ -66,17 +85,26 @@ class Copies:
 
     async def deliver(self, entry: Entry, deliver: Deliver, groups: Iterable[Group], *, has_home: bool = True) -> CopyTally:
         """Bring an entry to the first of some groups that takes enough copies, as `store` does. Raises what that raises."""
-        await self._cluster.greeted()  # so that what is written is newer than all that any member in reach has seen
-        tallies: list[CopyTally] = []
-        for group in groups:
-            tally = await self._write(group, entry, has_home and bool(tallies), deliver)
-            if tally.other_bytes is not None:
-                raise tally.other_bytes
-            if tally.is_met:
-                return tally
-            self._log.debug("Group {group} did not take {id}: {errors}", group=group.name, id=entry.id, errors=tally.errors)
-            tallies.append(tally)
-        raise _refusal(tallies)
+
+        async def write_in(group: Group, versioned: Entry) -> CopyTally:
+            async def write(server: Server) -> Sequence[Received]:
+                return [await deliver(self._cluster.store_of(server), versioned)]
+
+            (tally,) = await self._write_to_members(group, 1, write)
+            return tally
+
+        return await self._write_to_first(groups, entry, write_in, has_home)
+
+    async def send(self, entry: Entry, payload: bytes, load: Load, groups: Iterable[Group]) -> CopyTally:
+        """Do the same for a blob that can go in a batch: it goes with others that wait to be written to the same group.
+
+        The load is held while the payload is in use.
+        """
+
+        def write_in(group: Group, versioned: Entry) -> Awaitable[CopyTally]:
+            return self._coalescer_of(group).write(Consignment(Parcel(versioned, payload), load))
+
+        return await self._write_to_first(groups, entry, write_in, has_home=True)
 
     async def renew_blob(self, blob_id: BlobID, size: int, metadata: Metadata, expires: int | None) -> CopyTally | None:
         """Renew what members of the home group hold under an ID as one blob of this size; None where too few of them do."""
@@ -98,23 +126,84 @@ class Copies:
         except SOSError:
             return None
 
-    async def _write(self, group: Group, entry: Entry, is_stray: bool, deliver: Deliver) -> CopyTally:
+    async def _write_to_first(self, groups: Iterable[Group], entry: Entry, write_in: _WriteIn, has_home: bool) -> CopyTally:
+        await self._cluster.greeted()  # so that what is written is newer than all that any member in reach has seen
+        tallies: list[CopyTally] = []
+        for group in groups:
+            tally = await self._write(group, entry, has_home and bool(tallies), write_in)
+            if tally.other_bytes is not None:
+                raise tally.other_bytes
+            if tally.is_met:
+                return tally
+            self._log.debug("Group {group} did not take {id}: {errors}", group=group.name, id=entry.id, errors=tally.errors)
+            tallies.append(tally)
+        raise _refusal(tallies)
+
+    async def _write(self, group: Group, entry: Entry, is_stray: bool, write_in: _WriteIn) -> CopyTally:
         """Write to a group; where a member holds something newer, move the clock past that and send again to all."""
-        needed = self.needed_in(group)
         for _ in range(MOST_CLOCK_MOVES):
-            versioned = evolve(entry, version=self._versions.tick(), is_stray=is_stray)
-
-            async def write(server: Server, versioned: Entry = versioned) -> Received:
-                return await deliver(self._cluster.store_of(server), versioned)
-
-            writers = self._cluster.writers_of(group, needed)
-            doubtful = frozenset(filter(self._cluster.is_resting, writers))
-            writing = GroupWrite(needed, self._clock, self._cluster.failed, self._cluster.is_alive)
-            tally = await writing.run(writers, write, doubtful)
+            tally = await write_in(group, evolve(entry, version=self._versions.tick(), is_stray=is_stray))
             newest = tally.newest_held
             if newest is None or tally.other_bytes is not None or not self._cluster.follows(newest):
                 return tally
         raise NotEnoughCopies(f"A blob server kept finding newer versions of {entry.id}; upload it again.")
+
+    async def _write_to_members(self, group: Group, count: int, write: Write) -> list[CopyTally]:
+        needed = self.needed_in(group)
+        writers = self._cluster.writers_of(group, needed)
+        doubtful = frozenset(filter(self._cluster.is_resting, writers))
+        writing = GroupWrite(count, needed, self._clock, self._cluster.failed, self._cluster.is_alive)
+        return await writing.run(writers, write, doubtful)
+
+    # Small blobs
+
+    def _coalescer_of(self, group: Group) -> Coalescer:
+        """Give what writes small blobs to a group; to one that was changed, another."""
+        known, coalescer = self._coalescers.get(group.name, (None, None))
+        if coalescer is None or known is not group:
+            coalescer = Coalescer(self._clock, partial(self._write_some, group))
+            self._coalescers[group.name] = group, coalescer
+        return coalescer
+
+    async def _write_some(self, group: Group, consignments: Sequence[Consignment]) -> list[CopyTally]:
+        """Write small blobs to the members of a group; each load is held until the slowest member has ended."""
+        parcels = [consignment.parcel for consignment in consignments]
+
+        async def write(server: Server) -> Sequence[Received | SOSError]:
+            with contextlib.ExitStack() as held:
+                for consignment in consignments:
+                    held.enter_context(consignment.load)
+                return await self._send_some(server, parcels)
+
+        return await self._write_to_members(group, len(parcels), write)
+
+    async def _send_some(self, server: Server, parcels: Sequence[Parcel]) -> Sequence[Received | SOSError]:
+        """Send small blobs to a member: together, or one by one where it does not take batches, or not this one."""
+        store = self._cluster.store_of(server)
+        if len(parcels) == 1:
+            return [await _receive(store, parcels[0])]
+        digested = None if server in self._one_by_one else IDigested(store, None)
+        if digested is not None:
+            try:
+                return await digested.receive_some(parcels)
+            except Unavailable:
+                raise
+            except SOSError as error:
+                self._log.info("Small blobs go one by one to {server}: {error}", server=server.url, error=error)
+                if isinstance(error, Unsupported | Unauthorized | Forbidden):
+                    self._one_by_one.add(server)
+        return await concurrently(_outcome_of(store, parcel) for parcel in parcels)
+
+
+async def _receive(store: IBlobStore, parcel: Parcel) -> Received:
+    return await store.receive(parcel.entry, BytesBody(parcel.payload))
+
+
+async def _outcome_of(store: IBlobStore, parcel: Parcel) -> Received | SOSError:
+    try:
+        return await _receive(store, parcel)
+    except SOSError as error:
+        return error
 
 
 async def _stat(store: IBlobStore, blob_id: BlobID) -> Entry:

@@ -1,5 +1,7 @@
 """One write to the members of a group: all at once, answered when enough have it, without waiting for the slowest.
 
+What is written is one blob, or some that go together: then there are enough copies when there are of each.
+
 The answer waits for all members, but no longer than `STRAGGLE` after enough copies are durable. A member that is slower
 than that has `GIVE_UP` more to finish what it began; then its connection is dropped, and replication finishes it.
 
@@ -33,30 +35,38 @@ GIVE_UP = 2.0
 DOUBT = 5.0
 """Seconds for a member that has not answered before: its upload can go to another group, or be sent again."""
 
-Write = Callable[[Server], Awaitable[Received]]
-"""Writes to one member. Raises an `SOSError` where the member does not take it."""
+Write = Callable[[Server], Awaitable[Sequence[Received | SOSError]]]
+"""Writes to one member, and gives what came of each blob. Raises an `SOSError` where the member takes none of them."""
 
 
 class GroupWrite:
     """Writes to several members and counts their answers. Used once."""
 
     def __init__(
-        self, needed: int, clock: IReactorTime, slow: Callable[[Server], None], is_alive: Callable[[Server], Awaitable[bool]]
+        self,
+        count: int,
+        needed: int,
+        clock: IReactorTime,
+        slow: Callable[[Server], None],
+        is_alive: Callable[[Server], Awaitable[bool]],
     ) -> None:
-        """Wait for `needed` copies; tell `slow` of each member that was given up, and ask `is_alive` of a silent one."""
+        """Write `count` blobs, and wait for `needed` copies of each.
+
+        `slow` is told of each member that was given up, and `is_alive` is asked of a silent one.
+        """
         self._needed = needed
         self._clock = clock
         self._slow = slow
         self._is_alive = is_alive
         self._asking: list[Deferred[None]] = []
-        self._outcomes: list[Outcome] = []
+        self._outcomes: list[list[Outcome]] = [[] for _ in range(count)]
         self._running: dict[Server, Deferred[None]] = {}
         self._timer: IDelayedCall | None = None
         self._doubt: IDelayedCall | None = None
         self._decided: Deferred[None] = Deferred(lambda _: self._cancel())
 
-    async def run(self, servers: Sequence[Server], write: Write, doubtful: Collection[Server] = ()) -> CopyTally:
-        """Write to all servers, and give the tally at the moment that it is decided; `doubtful` ones have less time."""
+    async def run(self, servers: Sequence[Server], write: Write, doubtful: Collection[Server] = ()) -> list[CopyTally]:
+        """Write to all servers; give the tally of each blob when it is decided. `doubtful` servers have less time."""
         for server in servers:
             writing = Deferred.fromCoroutine(self._outcome_of(server, write))
             self._running[server] = writing
@@ -66,19 +76,24 @@ class GroupWrite:
             if not self._decided.called:
                 self._doubt = self._clock.callLater(DOUBT, self._stop_hoping, doubtful)
             await self._decided
-        return self._tally
+        return self._tallies
 
     @property
-    def _tally(self) -> CopyTally:
-        return CopyTally(self._needed, tuple(self._outcomes))
+    def _tallies(self) -> list[CopyTally]:
+        return [CopyTally(self._needed, tuple(outcomes)) for outcomes in self._outcomes]
 
     async def _outcome_of(self, server: Server, write: Write) -> None:
         try:
-            received = await write(server)
+            results = await write(server)
         except SOSError as error:
-            self._outcomes.append(Refused(server, error))
+            self._refused(server, error)
         else:
-            self._outcomes.append(Copied(server, received.store))
+            for outcomes, result in zip(self._outcomes, results, strict=True):
+                outcomes.append(Refused(server, result) if isinstance(result, SOSError) else Copied(server, result.store))
+
+    def _refused(self, server: Server, error: SOSError) -> None:
+        for outcomes in self._outcomes:
+            outcomes.append(Refused(server, error))
 
     def _ended(self, result: Failure | None, server: Server) -> None:
         del self._running[server]
@@ -86,7 +101,7 @@ class GroupWrite:
             self._decide_with(result)
         elif not self._running:
             self._decide()
-        elif self._timer is None and not self._decided.called and self._tally.is_met:
+        elif self._timer is None and not self._decided.called and all(tally.is_met for tally in self._tallies):
             self._timer = self._clock.callLater(STRAGGLE, self._stop_waiting)
 
     def _stop_hoping(self, doubtful: Collection[Server]) -> None:
@@ -106,7 +121,7 @@ class GroupWrite:
 
     def _give_up_on(self, server: Server) -> None:
         self._slow(server)
-        self._outcomes.append(Refused(server, ServerUnavailable(server.url, "it did not answer in time")))
+        self._refused(server, ServerUnavailable(server.url, "it did not answer in time"))
         self._running[server].cancel()
 
     def _fail(self, failure: Failure) -> None:

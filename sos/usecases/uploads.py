@@ -8,6 +8,7 @@ from hashlib import sha256
 from attrs import frozen
 from twisted.web.iweb import IBodyProducer
 
+from sos.decisions.batch import is_small
 from sos.decisions.budget import Budget
 from sos.decisions.manifest import MOST_CHUNKS, Manifest, manifest_json
 from sos.decisions.sizes import KIB, MIB
@@ -21,9 +22,6 @@ from sos.words.errors import UploadTooSlow
 
 LARGEST_PIECE = 512 * KIB
 """Bytes that a buffer grows by at once; what a connection brings is cut where it is more, and that it seldom is."""
-
-ALWAYS_SENT = PIECE
-"""Bytes up to which a blob is sent without asking whether it is there: to ask costs as much."""
 
 LONGEST_UPLOAD = 86_400.0
 """Seconds that an object may take from its first chunk to its manifest (design, section 7): a sweep spares chunks for seven
@@ -78,9 +76,12 @@ class Uploads:
 
     async def _store_blob(self, object_id: BlobID, part: Part, metadata: Metadata, expires: int | None) -> int:
         entry = Entry(id=object_id, size=part.size, sha256=part.sha256, metadata=metadata, expires=expires)
-        with Load(part.source(), part.drop) as load:
-            deliver = load.send if part.size <= ALWAYS_SENT else load.renew_or_send
-            tally = await self._copies.deliver(entry, deliver, self._copies.groups_for(object_id))
+        source, groups = part.source(), self._copies.groups_for(object_id)
+        with Load(source, part.drop) as load:
+            if is_small(entry):  # to ask whether it is there would cost as much as to send it
+                tally = await self._copies.send(entry, b"".join(source.pieces), load, groups)
+            else:
+                tally = await self._copies.deliver(entry, load.renew_or_send, groups)
         return tally.copies
 
     async def _store_chunks(

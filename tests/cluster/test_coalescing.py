@@ -1,4 +1,4 @@
-"""Many small writes at once to a member at the far end of a connection: in batches, and each as if it had come alone."""
+"""Many small uploads at once to a member at the far end of a connection: in batches, and each as if it had come alone."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from collections.abc import Sequence
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
 from twisted.web.iweb import IBodyProducer
 
+from sos.decisions.tally import CopyTally
+from sos.http.bodies import BytesSource
 from sos.store.memory import MemoryStore
+from sos.usecases.copies import Copies
+from sos.usecases.load import Load
 from sos.words.blob import BlobID, Entry, Kind, Metadata, Parcel, Version
-from sos.words.errors import BlobConflict, SOSError
+from sos.words.errors import BlobConflict
 from sos.words.interfaces import Received
 from tests.cluster.test_batches import Far, far_store
 from tests.support import bytes_body, failure_of, success_of
-from tests.usecases.cluster_of import NOW, clock
+from tests.usecases.cluster_of import NOW, clock, cluster_of
 
 
 class Gated(MemoryStore):
@@ -43,34 +48,30 @@ class Gated(MemoryStore):
 
 
 def writes() -> Sequence[tuple[Entry, bytes]]:
-    """Make writes of all sorts. Among them are one that is older than what is held, one with other bytes, two of one ID."""
+    """Make uploads of all sorts. Two are of one ID, and two of IDs under which other bytes are held."""
     made = []
     for number in range(40):
-        payload = b"%d" % number * number
+        at = number % 38
+        payload = b"%d" % at * at
         metadata = Metadata.of([(b"X-Is", b"\xff it"), (b"x-of", b"%d" % number)] if number % 3 == 0 else [])
         entry = Entry(
-            id=BlobID(f"n{number if number < 38 else number - 20}"),
-            version=Version(50 + number),
+            id=BlobID(f"n{at}"),
             kind=Kind.CHUNK if number % 7 == 1 else Kind.BLOB,
             size=len(payload),
             sha256=hashlib.sha256(payload).digest(),
             metadata=metadata,
             expires=int(NOW) + 1000 if number % 5 == 0 else None,
-            is_stray=number % 11 == 4,
         )
         made.append((entry, payload))
     return made
 
 
-def outcome_of(writing: Deferred[Received]) -> object:
-    """Give what a write came to, in what its sender sees of it."""
+def outcome_of(writing: Deferred[CopyTally]) -> object:
+    """Give what an upload came to, in what its client sees of it."""
     try:
-        received = success_of(writing)
+        return success_of(writing).copies
     except BlobConflict as error:
         return error.reason, error.version
-    except SOSError as error:
-        return type(error)
-    return received
 
 
 def written(far: Far, *, at_once: bool) -> list[object]:
@@ -79,7 +80,11 @@ def written(far: Far, *, at_once: bool) -> list[object]:
     assert isinstance(store, Gated)
     if not at_once:
         store.open()
-    writing = [Deferred.fromCoroutine(far.remote.receive(entry, bytes_body(payload))) for entry, payload in writes()]
+    copies = Copies(cluster_of(one={"a": far.remote}), Clock())
+    writing = []
+    for entry, payload in writes():
+        load = Load(BytesSource([payload]))
+        writing.append(Deferred.fromCoroutine(copies.send(entry, payload, load, copies.groups_for(entry.id))))
     store.open()
     return [outcome_of(one) for one in writing]
 
@@ -94,9 +99,8 @@ def test_each_is_taken_or_refused_as_it_would_be_alone(is_older: bool) -> None:
             success_of(MemoryStore.receive(far.store, held, bytes_body(b"held")))
     outcomes = written(alone, at_once=False)
     assert outcomes == written(together, at_once=True)
-    assert (BlobConflict.OLDER, 1000) in outcomes
+    assert outcomes.count((BlobConflict.OTHER_BYTES, 1000)) == 2
     assert success_of(alone.store.summary()) == success_of(together.store.summary())
-    assert success_of(alone.store.strays()) == success_of(together.store.strays())
     assert alone.asked.count(b"/sync/receive") == 0
     assert together.asked.count(b"/sync/receive") == (0 if is_older else 2)  # an older one knows no such path
     assert sum(path.startswith(b"/blob/") for path in together.asked) == (40 if is_older else 1)

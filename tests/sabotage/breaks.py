@@ -141,7 +141,7 @@ BREAKS: Sequence[Break] = [
     Break(
         "coalesced-outcomes-of-others",
         "I1 I3",
-        ("tests/test_coalescing.py::test_those_that_come_meanwhile_go_together",),
+        ("tests/usecases/test_coalescing.py::test_those_that_come_meanwhile_go_together",),
     ),
     Break("short-body-taken", "H29 I3", ("tests/contracts/test_blobstore.py::test_a_body_that_ends_early_is_refused",)),
     Break(

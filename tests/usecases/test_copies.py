@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.web.iweb import IBodyProducer
 
 from sos.decisions import placement
+from sos.decisions.health import Health
 from sos.decisions.tally import CopyTally
 from sos.http.bodies import BytesSource
 from sos.usecases.cluster import Cluster
+from sos.usecases.coalescing import LONGEST_WAIT
 from sos.usecases.copies import Copies
 from sos.usecases.group_write import STRAGGLE
-from sos.words.blob import BlobID, Entry
-from sos.words.errors import BlobConflict, NotEnoughCopies, ServerUnavailable, SOSError, StoreFull
+from sos.usecases.load import Load
+from sos.words.blob import BlobID, Entry, Parcel
+from sos.words.errors import (
+    BadInput,
+    BlobConflict,
+    Forbidden,
+    NotEnoughCopies,
+    ServerUnavailable,
+    SOSError,
+    StoreFull,
+    Unauthorized,
+    Unsupported,
+)
 from sos.words.interfaces import IBlobStore, Received
 from tests.support import failure_of, success_of
 from tests.usecases.cluster_of import Flaky, clock, cluster_of, memory_store, put, server
@@ -34,6 +48,28 @@ class Silent(Flaky):
         self.calls.append("receive")
         answer: Deferred[Received] = Deferred()
         return await answer
+
+
+class Slow(Flaky):
+    """A member that takes whatever it is sent when the test says so."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(memory_store(name))
+        self.gate: Deferred[None] = Deferred()
+
+    async def receive(self, entry: Entry, body: IBodyProducer) -> Received:
+        await self._opened()
+        return await super().receive(entry, body)
+
+    async def receive_some(self, parcels: Sequence[Parcel]) -> Sequence[Received | SOSError]:
+        await self._opened()
+        return await super().receive_some(parcels)
+
+    async def _opened(self) -> None:
+        """Wait; who gives up leaves it shut."""
+        waiting: Deferred[None] = Deferred()
+        self.gate.chainDeferred(waiting)
+        await waiting
 
 
 def well(name: str) -> IBlobStore:
@@ -148,3 +184,121 @@ def test_other_bytes_at_one_member_are_told_to_the_client() -> None:
     error = failure_of(store(cluster_of(one={"a": other, "b": well("b")})))
     assert isinstance(error, BlobConflict)
     assert error.reason == BlobConflict.OTHER_BYTES
+
+
+# Small blobs
+
+
+def small(name: str, payload: bytes = b"hello") -> Entry:
+    """Make an entry that says which bytes it has."""
+    return Entry(id=BlobID(name), size=len(payload), sha256=hashlib.sha256(payload).digest())
+
+
+def send(copies: Copies, *names: str, freed: Callable[[], None] = lambda: None) -> list[Deferred[CopyTally]]:
+    """Send small blobs of these names, all at once."""
+    return [Deferred.fromCoroutine(_sent(copies, small(name), freed)) for name in names]
+
+
+async def _sent(copies: Copies, entry: Entry, freed: Callable[[], None]) -> CopyTally:
+    with Load(BytesSource([b"hello"]), freed) as load:
+        return await copies.send(entry, b"hello", load, copies.groups_for(entry.id))
+
+
+def test_small_blobs_go_to_all_members_together() -> None:
+    """While one is on its way, the others wait for each other; each member is asked once for all of them."""
+    slow, other = Slow("a"), Flaky(memory_store("b"))
+    copies = Copies(cluster_of(one={"a": slow, "b": other}), Clock())
+    sending = send(copies, "first", "x", "y", "z")
+    slow.gate.callback(None)
+    assert [success_of(one).copies for one in sending] == [2] * 4
+    assert slow.calls == other.calls == ["receive", "receive_some"]
+    for name in ("first", "x", "y", "z"):
+        assert success_of(slow.stat(BlobID(name))) == success_of(other.stat(BlobID(name)))
+
+
+@pytest.mark.parametrize("error", [Unsupported("old"), Unauthorized("who?"), Forbidden("no")])
+def test_a_member_that_takes_no_batches_is_not_sent_another(error: SOSError) -> None:
+    """What was in it goes there one by one, and so does all that follows; the other members get batches."""
+    slow, old = Slow("a"), Flaky(memory_store("b"), [None, error])
+    copies = Copies(cluster_of(one={"a": slow, "b": old}), Clock())
+    sending = send(copies, "first", "x", "y")
+    gate, slow.gate = slow.gate, Deferred()
+    gate.callback(None)
+    sending += send(copies, "u", "v")
+    slow.gate.callback(None)
+    assert [success_of(one).copies for one in sending] == [2] * 5
+    assert old.calls == ["receive", "receive_some"] + ["receive"] * 4
+    assert slow.calls == ["receive", "receive_some", "receive_some"]
+
+
+def test_where_something_in_a_batch_cannot_be_taken_they_go_one_by_one() -> None:
+    """So each is told its own error. The next ones go together again."""
+    slow = Slow("a")
+    picky = Flaky(memory_store("b"), [None, BadInput("one of them"), FULL])
+    copies = Copies(cluster_of(one={"a": slow, "b": picky}), Clock())
+    sending = send(copies, "first", "x", "y")
+    gate, slow.gate = slow.gate, Deferred()
+    gate.callback(None)
+    sending += send(copies, "u", "v")
+    slow.gate.callback(None)
+    assert [success_of(one).copies for one in sending] == [2, 1, 2, 2, 2]
+    assert picky.calls == ["receive", "receive_some", "receive", "receive", "receive_some"]
+
+
+def test_a_member_that_is_gone_has_taken_none_of_a_batch() -> None:
+    """As far as anybody knows: each goes to the next group, if too few others have it."""
+    slow, next_one = Slow("a"), Flaky(memory_store("b"))
+    probe = cluster_of(one={"a": slow}, two={"b": next_one})
+    names = [name for name in "abcdefgh" if placement.order(BlobID(name), probe.topology.groups)[0].name == "one"][:3]
+    gone = Flaky(slow, [None, DOWN])
+    copies = Copies(cluster_of(one={"a": gone}, two={"b": next_one}), Clock())
+    sending = send(copies, *names)
+    slow.gate.callback(None)
+    assert [success_of(one).copies for one in sending] == [1] * 3
+    assert gone.calls == ["receive", "receive_some"]
+    assert [success_of(next_one.stat(BlobID(name))).is_stray for name in names[1:]] == [True, True]
+
+
+def test_other_members_of_a_group_that_was_changed_are_written_to() -> None:
+    """What waits for the old ones goes to these."""
+    slow, new = Slow("a"), Flaky(memory_store("b"))
+    stores: dict[str, IBlobStore] = {"http://a:3001": slow, "http://b:3001": new}
+    before, after = cluster_of(one={"a": slow}).topology, cluster_of(one={"b": new}).topology
+    cluster = Cluster(before, lambda wanted: stores[wanted.url], Health(lambda: 0.5), Clock(), lambda servers: None, clock())
+    copies = Copies(cluster, Clock())
+    sending = send(copies, "first", "x", "y")
+    cluster.change(after)
+    sending += send(copies, "z")
+    slow.gate.callback(None)
+    assert [success_of(one).copies for one in sending] == [1] * 4
+    assert success_of(new.enumerate()) == ["z"]
+    assert success_of(slow.enumerate()) == ["first", "x", "y"]
+
+
+def test_the_memory_of_a_small_blob_is_free_when_the_slowest_member_has_ended() -> None:
+    """And not when it is acknowledged: until then, its bytes are on their way."""
+    timer, freed = Clock(), list[None]()
+    slow = Slow("b")
+    copies = Copies(cluster_of(one={"a": well("a"), "b": slow}), timer)
+    sending = send(copies, "first", "x", "y", freed=lambda: freed.append(None))
+    timer.advance(LONGEST_WAIT)
+    timer.advance(STRAGGLE)
+    assert [success_of(one).copies for one in sending] == [1] * 3
+    assert freed == []
+    slow.gate.callback(None)
+    assert freed == [None] * 3
+    assert timer.getDelayedCalls() == []
+
+
+def test_a_client_that_leaves_takes_its_small_blob_out_of_the_queue() -> None:
+    """Nobody waits for it; the others go on."""
+    freed = list[None]()
+    slow = Slow("a")
+    copies = Copies(cluster_of(one={"a": slow}), Clock())
+    sending = send(copies, "first", "x", "y", "z", freed=lambda: freed.append(None))
+    sending[1].cancel()
+    assert isinstance(failure_of(sending[1]), CancelledError)
+    assert freed == [None]
+    slow.gate.callback(None)
+    assert [success_of(one).copies for one in (sending[0], *sending[2:])] == [1] * 3
+    assert success_of(slow.enumerate()) == ["first", "y", "z"]

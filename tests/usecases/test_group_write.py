@@ -11,7 +11,7 @@ from sos.decisions.tally import CopyTally
 from sos.decisions.topology import Server
 from sos.usecases.group_write import DOUBT, GIVE_UP, STRAGGLE, GroupWrite
 from sos.words.blob import BlobID, Entry
-from sos.words.errors import BlobConflict, ServerUnavailable, StoreFull
+from sos.words.errors import BlobConflict, ServerUnavailable, SOSError, StoreFull
 from sos.words.interfaces import Received
 from tests.support import failure_of, success_of
 from tests.usecases.cluster_of import server
@@ -27,23 +27,23 @@ class Members:
         self.clock = Clock()
         self.slow: list[Server] = []
         self.cancelled: list[Server] = []
-        self.answers: dict[Server, Deferred[Received]] = {}
+        self.answers: dict[Server, Deferred[Sequence[Received | SOSError]]] = {}
         self.dead: set[Server] = set()
         self.asked: list[Server] = []
-        self.write = GroupWrite(needed, self.clock, self.slow.append, self._is_alive)
+        self.write = GroupWrite(1, needed, self.clock, self.slow.append, self._is_alive)
         self.running = Deferred.fromCoroutine(self.write.run(servers, self._write, doubtful))
 
     async def _is_alive(self, server: Server) -> bool:
         self.asked.append(server)
         return server not in self.dead
 
-    def _write(self, server: Server) -> Deferred[Received]:
+    def _write(self, server: Server) -> Deferred[Sequence[Received | SOSError]]:
         self.answers[server] = Deferred(lambda _: self.cancelled.append(server))
         return self.answers[server]
 
     def take(self, server: Server, store: str | None = None) -> None:
         """Let a member acknowledge."""
-        self.answers[server].callback(Received(ENTRY, store or server.url))
+        self.answers[server].callback([Received(ENTRY, store or server.url)])
 
     def refuse(self, server: Server, error: Exception) -> None:
         """Let a member refuse."""
@@ -53,7 +53,8 @@ class Members:
     def tally(self) -> CopyTally:
         """The tally, which must be decided."""
         assert self.clock.getDelayedCalls() == [] or self.running.called
-        return success_of(self.running)
+        (tally,) = success_of(self.running)
+        return tally
 
 
 def test_all_members_are_written_to_at_once_and_all_are_waited_for() -> None:
@@ -210,3 +211,38 @@ def test_a_client_that_leaves_ends_all_writes() -> None:
 def test_without_members_there_is_no_copy() -> None:
     """An empty group takes nothing."""
     assert Members(1).tally.copies == 0
+
+
+def test_of_several_blobs_each_has_a_tally_and_all_must_have_enough_copies() -> None:
+    """A member may take one and refuse another; one that takes none has refused each."""
+    clock = Clock()
+    answers: dict[Server, Deferred[Sequence[Received | SOSError]]] = {member: Deferred() for member in (A, B, C)}
+    write = GroupWrite(2, 1, clock, lambda server: None, _yes)
+    running = Deferred.fromCoroutine(write.run([A, B, C], answers.__getitem__))
+    answers[A].callback([Received(ENTRY, "a"), StoreFull("full")])
+    clock.advance(STRAGGLE)
+    assert not running.called
+    answers[B].errback(ServerUnavailable(B.url, "gone"))
+    clock.advance(STRAGGLE)
+    assert not running.called
+    answers[C].callback([Received(ENTRY, "c"), Received(ENTRY, "c")])
+    first, second = success_of(running)
+    assert (first.copies, second.copies) == (2, 1)
+    assert [type(error) for error in first.errors] == [ServerUnavailable]
+    assert [type(error) for error in second.errors] == [StoreFull, ServerUnavailable]
+    assert clock.getDelayedCalls() == []
+
+
+def test_of_several_blobs_with_enough_copies_each_no_straggler_is_waited_for() -> None:
+    """As with one."""
+    clock = Clock()
+    answers: dict[Server, Deferred[Sequence[Received | SOSError]]] = {member: Deferred() for member in (A, B)}
+    running = Deferred.fromCoroutine(GroupWrite(2, 1, clock, lambda server: None, _yes).run([A, B], answers.__getitem__))
+    answers[A].callback([Received(ENTRY, "a"), Received(ENTRY, "a")])
+    assert not running.called
+    clock.advance(STRAGGLE)
+    assert [tally.copies for tally in success_of(running)] == [1, 1]
+
+
+async def _yes(server: Server) -> bool:
+    return True

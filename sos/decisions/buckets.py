@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from sos.words.blob import BlobID, Entry
+from sos.words.blob import BlobID, Entry, Kind, State
 
 BUCKETS = 4096
 PARTS = 64
@@ -20,6 +20,9 @@ BUCKETS_A_PART = BUCKETS // PARTS
 
 DIGEST_BYTES = 16
 """128 bits: two stores of 10^9 entries each are taken for equal by accident once in 10^20 comparisons."""
+
+_STATES = {state: state.name.lower().encode("ascii") for state in State}
+_KINDS = {kind: kind.name.lower().encode("ascii") for kind in Kind}
 
 EMPTY = bytes(DIGEST_BYTES)
 """The digest of a bucket without entries."""
@@ -39,14 +42,14 @@ def entry_digest(entry: Entry) -> bytes:
     fields = [
         entry.id.encode("ascii"),
         b"%d" % entry.version,
-        entry.state.name.lower().encode("ascii"),
-        entry.kind.name.lower().encode("ascii"),
+        _STATES[entry.state],
+        _KINDS[entry.kind],
         _number(entry.size),
         entry.sha256 or b"",
         _number(entry.expires),
-        *(piece for pair in entry.metadata.pairs for piece in pair),
+        *[piece for pair in entry.metadata.pairs for piece in pair],
     ]
-    return hashlib.sha256(b"".join(b"%d:%b" % (len(field), field) for field in fields)).digest()[:DIGEST_BYTES]
+    return hashlib.sha256(b"".join([b"%d:%b" % (len(field), field) for field in fields])).digest()[:DIGEST_BYTES]
 
 
 def takes_part(entry: Entry) -> bool:

@@ -46,7 +46,7 @@ from sos.store.parts import Parts
 from sos.store.published import Published
 from sos.store.quarantine import Quarantine, Suspicion
 from sos.store.scrub import Scrub
-from sos.store.staging import Stage, Workshop
+from sos.store.staging import Stage
 from sos.words.blob import BlobID, Entry, Kind, Span, Version
 from sos.words.errors import BlobDamaged, SOSError, Unavailable
 from sos.words.interfaces import (
@@ -176,7 +176,8 @@ class DiskStore(InOneChange):
     def _admitted(self, entry: Entry, body: IBodyProducer) -> Stage:
         """Make a stage, if a write can succeed at all; else stop the body before it brings anything."""
         try:
-            workshop = self._admit(entry, limit_of(entry, body))
+            self._check_write(entry)
+            workshop = self._room_for(entry, limit_of(entry, body))
         except SOSError:
             body.stopProducing()
             raise
@@ -184,12 +185,11 @@ class DiskStore(InOneChange):
         self._stages.add(stage)
         return stage
 
-    def _admit(self, entry: Entry, size: int | None) -> Workshop:
+    def _check_write(self, entry: Entry) -> None:
         self._check_open()
         self._latch.check_write()
         check_incoming(entry)
         self.clock.observe(entry.version)
-        return self._workshop.with_room_for(size, lambda: self._holdings.awaits(entry))
 
     def _small_committed(self, stage: Stage) -> Deferred[Outcome]:
         try:

@@ -20,6 +20,7 @@ from sos.http.bodies import BytesBody
 from sos.store.ages import Ages
 from sos.store.arrival import agreed, refuse_losers
 from sos.store.commits import Commits
+from sos.store.holdings import Holdings
 from sos.store.index import Outcome, Write
 from sos.store.staging import Workshop
 from sos.words.blob import BlobID, Entry, Parcel
@@ -98,17 +99,23 @@ class InOneChange(InBatches):
     uuid: str
     _ages: Ages
     _commits: Commits
+    _holdings: Holdings
     _workshop: Workshop
     _reading: DeferredLock
 
     @abc.abstractmethod
-    def _admit(self, entry: Entry, size: int | None) -> object:
-        """Raise the `SOSError` that says why a write of so many bytes cannot succeed."""
+    def _check_write(self, entry: Entry) -> None:
+        """Raise the `SOSError` that says why a write cannot succeed, whatever room there is."""
+
+    def _room_for(self, entry: Entry, size: int | None) -> Workshop:
+        """Give what takes so many bytes in. Raises `StoreFull`, and `Unavailable`."""
+        return self._workshop.with_room_for(size, lambda: self._holdings.awaits(entry))
 
     async def receive_some(self, parcels: Sequence[Parcel]) -> Sequence[Received | SOSError]:
-        """Take small blobs in, in one transaction."""
+        """Take small blobs in, in one transaction. Where there is room for all, the disk is asked for it once."""
         check_batch(parcels)
-        writes = [self._write_of(parcel) for parcel in parcels]
+        is_roomy = self._workshop.has_room_for_small(sum(len(parcel.payload) for parcel in parcels))
+        writes = [self._write_of(parcel, is_roomy) for parcel in parcels]
         admitted = [write for write in writes if isinstance(write, Write)]
         outcomes = iter(await self._commits.submit(lambda index: index.apply_each(admitted)) if admitted else ())
         return [self._told(next(outcomes)) if isinstance(write, Write) else write for write in writes]
@@ -128,13 +135,15 @@ class InOneChange(InBatches):
         """Go to a thread and back: meanwhile the reactor does what waits."""
         await self._workshop.in_thread(_nothing)
 
-    def _write_of(self, parcel: Parcel) -> Write | SOSError:
+    def _write_of(self, parcel: Parcel, is_roomy: bool) -> Write | SOSError:
         fault = fault_of(parcel)
         if fault is not None:
             return fault
         size = len(parcel.payload)
         try:
-            self._admit(parcel.entry, size)
+            self._check_write(parcel.entry)
+            if not is_roomy:
+                self._room_for(parcel.entry, size)
             entry = agreed(parcel.entry, size, size, hashlib.sha256(parcel.payload).digest())
         except SOSError as error:
             return error

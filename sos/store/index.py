@@ -30,7 +30,10 @@ _SPARE = 4
 """The database gives pages back once one in so many is free; fewer will soon be filled again."""
 
 _ROW = f"SELECT {', '.join(COLUMNS)}, number FROM entries WHERE id = ?"
-_INSERT = f"INSERT INTO entries (id, bucket, {', '.join(COLUMNS)}) VALUES (?, ?{', ?' * len(COLUMNS)})"
+_INSERT = f"""
+    INSERT INTO entries (id, bucket, {", ".join(COLUMNS)}) VALUES (?, ?{", ?" * len(COLUMNS)})
+    ON CONFLICT (id) DO NOTHING
+"""
 _UPDATE = f"UPDATE entries SET {', '.join(f'{column} = ?' for column in COLUMNS)} WHERE number = ?"
 
 
@@ -67,6 +70,7 @@ class Index:
         """Write through a connection of its own; `tree` is asked whether a row's file is there."""
         schema.set_up_writing(connection)
         self._connection = connection
+        self._rows = connection.cursor()  # to make one for each row would take as long as to find it
         self._tree = tree
         self._books = Books(connection)
         self.wal_bytes = 0
@@ -139,21 +143,27 @@ class Index:
 
     def apply(self, write: Write) -> Outcome:
         """Let the merge rule decide what a write does, and do it. Raises `BlobDamaged` where the row cannot be trusted."""
-        row = self.row(write.entry.id)
-        current = None if row is None else row.entry
+        decision = merge(None, write.entry)
+        held = held_after(decision, None, write.entry)
+        if self._add(held, write):  # most are new: to look for the row before would be a search for each of them
+            return Outcome(decision, held, was_known=False)
+        return self._apply_to(self._row_that_is(write.entry.id), write)
+
+    def _apply_to(self, row: Row, write: Write) -> Outcome:
+        current = row.entry
         decision = merge(current, write.entry)
-        keeps_bytes = row is not None and self._has_bytes_of(row, write)
+        keeps_bytes = self._has_bytes_of(row, write)
         if decision is Decision.SAME and not keeps_bytes:  # the row is right, but its bytes are gone
             decision = Decision.HEAL
         held = held_after(decision, current, write.entry)
-        if row is None or decision in (Decision.TAKE, Decision.HEAL):
-            self._store(row, held, write, keeps_bytes)  # healed is taken anew: whoever brought the bytes counts on them
+        if decision in (Decision.TAKE, Decision.HEAL):
+            self._replace(row, held, write, keeps_bytes)  # healed is taken anew: whoever brought the bytes counts on them
         else:
             self._drop(held.id, write.file)
             self.renew(row, held, write.arrived)
-        if current is not None and current.is_damaged and held.is_live and not held.is_damaged:
+        if current.is_damaged and held.is_live and not held.is_damaged:
             self._books.heal()
-        return Outcome(decision, held, row is not None)
+        return Outcome(decision, held, was_known=True)
 
     def apply_each(self, writes: Sequence[Write]) -> list[Outcome | SOSError]:
         """Apply writes one after the other, as if each were a change of its own; give what came of each."""
@@ -164,33 +174,42 @@ class Index:
         if entry is not row.entry:
             self._put(row, entry, arrived, row.file)
 
-    def _store(self, row: Row | None, entry: Entry, write: Write, keeps_bytes: bool) -> None:
-        """Put an entry in its row; its bytes are those that came, or stay."""
-        if row is not None and keeps_bytes:
+    def _add(self, entry: Entry, write: Write) -> bool:
+        """Put an entry, with the bytes that came, in a row of its own; do nothing, and say so, where its ID has one."""
+        bucket = bucket_of(entry.id)
+        added = self._rows.execute(_INSERT, (entry.id, bucket, *values_of(entry, write.arrived, write.file)))
+        if not added.rowcount:
+            return False
+        number = added.lastrowid
+        assert number is not None
+        self._books.come(bucket, entry)
+        if write.payload is not None:
+            self._put_small(number, write.payload)
+        return True
+
+    def _replace(self, row: Row, entry: Entry, write: Write, keeps_bytes: bool) -> None:
+        """Put an entry in the place of the one held; its bytes are those that came, or stay."""
+        if keeps_bytes:
             self._put(row, entry, write.arrived, row.file)
             self._drop(entry.id, write.file)
             return
-        number = self._put(row, entry, write.arrived, write.file)
-        if row is not None:
-            self._drop(entry.id, row.file)
+        self._put(row, entry, write.arrived, write.file)
+        self._drop(entry.id, row.file)
         if write.payload is not None:
-            self._connection.execute("INSERT OR REPLACE INTO small VALUES (?, ?)", (number, write.payload))
-            self.wal_bytes += len(write.payload)
-        elif row is not None:
+            self._put_small(row.number, write.payload)
+        else:
             self._drop_small(row)
 
-    def _put(self, row: Row | None, entry: Entry, arrived: int, file: int | None) -> int:
-        """Write a row, new or in the place of the one held, and give its number."""
+    def _put(self, row: Row, entry: Entry, arrived: int, file: int | None) -> None:
+        """Write an entry into its row."""
         bucket = bucket_of(entry.id)
         self._books.come(bucket, entry)
-        values = values_of(entry, arrived, file)
-        if row is None:
-            number = self._connection.execute(_INSERT, (entry.id, bucket, *values)).lastrowid
-            assert number is not None
-            return number
         self._books.go(bucket, row.entry)
-        self._connection.execute(_UPDATE, (*values, row.number))
-        return row.number
+        self._rows.execute(_UPDATE, (*values_of(entry, arrived, file), row.number))
+
+    def _put_small(self, number: int, payload: bytes) -> None:
+        self._rows.execute("INSERT OR REPLACE INTO small VALUES (?, ?)", (number, payload))
+        self.wal_bytes += len(payload)
 
     def _has_bytes_of(self, row: Row, write: Write) -> bool:
         """Whether the bytes that came are there already, and not only said to be: they are about to be promised again."""
@@ -275,12 +294,17 @@ class Index:
 
     def row(self, blob_id: BlobID) -> Row | None:
         """Give what is held under an ID. Raises `BlobDamaged`."""
-        found = self._connection.execute(_ROW, (blob_id,)).fetchone()
+        found = self._rows.execute(_ROW, (blob_id,)).fetchone()
         return None if found is None else row_of(blob_id, found[-1], found[:-1])
+
+    def _row_that_is(self, blob_id: BlobID) -> Row:
+        row = self.row(blob_id)
+        assert row is not None, "its ID was in the way of another row"
+        return row
 
     def payload(self, row: Row) -> bytes | None:
         """Give the bytes that the database holds for a row."""
-        found = self._connection.execute("SELECT payload FROM small WHERE number = ?", (row.number,)).fetchone()
+        found = self._rows.execute("SELECT payload FROM small WHERE number = ?", (row.number,)).fetchone()
         return None if found is None else bytes(found[0])
 
     # After a commit

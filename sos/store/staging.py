@@ -70,6 +70,14 @@ class Workshop:
         except OSError as error:
             raise self.latch.judge(error) from error
 
+    def has_room_for_small(self, size: int) -> bool:
+        """Whether so many bytes of small blobs can come together; else it has to be asked for each, and for why not."""
+        try:
+            self.admission.admit_small(size)
+        except (StoreFull, OSError):
+            return False
+        return True
+
     def _with_room_for(self, size: int | None) -> Workshop:
         if size is None or size <= SMALL:
             self.admission.admit_small(size or 1)

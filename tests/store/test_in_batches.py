@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import Sequence
 
 import pytest
+from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred
 
 from sos.decisions.buckets import bucket_of
 from sos.store.disk import DiskStore
 from sos.store.in_batches import AT_A_TIME
+from sos.store.room import Reserve
 from sos.words.blob import BlobID, Entry, Parcel, Version
-from sos.words.errors import BlobConflict, SOSError, StoreReadOnly
+from sos.words.errors import BlobConflict, SOSError, StoreFull, StoreReadOnly, Unavailable
 from sos.words.interfaces import Received
 from tests.store.faults import Bench, database_error
 from tests.store.test_commits import HeldThread, commits
@@ -46,6 +49,36 @@ async def _received(store: DiskStore) -> Sequence[Received | SOSError]:
 def thread() -> HeldThread:
     """Give a writer's thread that the test holds."""
     return HeldThread()
+
+
+def sized(name: str, size: int) -> Parcel:
+    """Make a blob of a size."""
+    digest = hashlib.sha256(bytes(size)).digest()
+    return Parcel(Entry(id=BlobID(name), version=Version(5), size=size, sha256=digest), bytes(size))
+
+
+def test_where_all_have_room_the_disk_is_asked_once(bench: Bench) -> None:
+    """And once more when they are committed."""
+    store = bench.open()
+    bench.fs.calls.clear()
+    assert all(isinstance(outcome, Received) for outcome in success_of(receiving(store)))
+    assert bench.fs.calls.count(("room",)) == 2
+    success_of(store.close())
+
+
+@pytest.mark.parametrize("does_not_say", [False, True])
+def test_where_not_all_have_room_each_is_taken_or_refused_by_itself(bench: Bench, does_not_say: bool) -> None:
+    """The smaller ones still find some. A disk that does not say what room it has takes none."""
+    store = bench.open(reserve=Reserve(percent=0, least=0))
+    bench.fs.space = evolve(bench.fs.space, free_bytes=30_000)
+    if does_not_say:
+        bench.fs.failing["room"] = errno.EIO
+    outcomes = success_of(store.receive_some([sized("small", 100), sized("large", 60_000), sized("other", 100)]))
+    wanted = [Unavailable] * 3 if does_not_say else [Received, StoreFull, Received]
+    assert all(isinstance(outcome, kind) for outcome, kind in zip(outcomes, wanted, strict=True))
+    bench.fs.failing.clear()
+    assert success_of(store.enumerate()) == ([] if does_not_say else ["other", "small"])
+    success_of(store.close())
 
 
 def test_a_batch_shares_a_commit(bench: Bench, thread: HeldThread) -> None:

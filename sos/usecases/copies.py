@@ -142,7 +142,7 @@ class Copies:
     async def _write(self, group: Group, entry: Entry, is_stray: bool, write_in: _WriteIn) -> CopyTally:
         """Write to a group; where a member holds something newer, move the clock past that and send again to all."""
         for _ in range(MOST_CLOCK_MOVES):
-            tally = await write_in(group, evolve(entry, version=self._versions.tick(), is_stray=is_stray))
+            tally = await write_in(group, entry.written_at(self._versions.tick(), is_stray=is_stray))
             newest = tally.newest_held
             if newest is None or tally.other_bytes is not None or not self._cluster.follows(newest):
                 return tally

@@ -129,6 +129,24 @@ class Entry:
         """Make the one tombstone of an ID and a version: it has no other fields, so that all who make it make the same."""
         return cls(id=blob_id, version=version, state=State.DELETED)
 
+    def written_at(self, version: Version, *, is_stray: bool) -> Entry:
+        """Give the same entry as a write of this version, marked as a stray or not.
+
+        Each upload asks for that, and `attrs.evolve` would look at all fields by their names.
+        """
+        return Entry(
+            id=self.id,
+            version=version,
+            state=self.state,
+            kind=self.kind,
+            size=self.size,
+            sha256=self.sha256,
+            metadata=self.metadata,
+            expires=self.expires,
+            is_damaged=self.is_damaged,
+            is_stray=is_stray,
+        )
+
     @property
     def is_live(self) -> bool:
         """Whether the entry says that its blob is there."""

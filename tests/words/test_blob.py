@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve, fields
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sos.words.blob import MOST_HEADERS, MOST_METADATA, BlobID, Entry, Metadata, Span, State, blob_id
+from sos.words.blob import MOST_HEADERS, MOST_METADATA, BlobID, Entry, Kind, Metadata, Span, State, Version, blob_id
 from sos.words.errors import BadMetadata, InvalidBlobID
 
 ALPHABET = b"abcdefghijklmnopqrstuvwxyz0123456789"
@@ -104,3 +105,24 @@ def test_an_entry_is_live_unless_it_says_otherwise() -> None:
     """A tombstone is not."""
     assert Entry(id=BlobID("a")).is_live
     assert not Entry(id=BlobID("a"), state=State.DELETED).is_live
+
+
+def test_an_entry_is_written_at_another_version_with_all_else_that_it_has() -> None:
+    """Every field is carried along: the entry differs from what it was made of in no other."""
+    entry = Entry(
+        id=BlobID("abc"),
+        version=Version(3),
+        state=State.DELETED,
+        kind=Kind.CHUNK,
+        size=5,
+        sha256=bytes(32),
+        metadata=Metadata(((b"x-a", b"b"),)),
+        expires=7,
+        is_damaged=True,
+        is_stray=False,
+    )
+    assert all(
+        getattr(entry, field.name) != field.default for field in fields(Entry) if field.name not in ("id", "is_stray")
+    )
+    for is_stray in (True, False):
+        assert entry.written_at(Version(9), is_stray=is_stray) == evolve(entry, version=Version(9), is_stray=is_stray)

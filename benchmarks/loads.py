@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from attrs import Factory, define
@@ -90,11 +92,29 @@ class Writing:
     read_from: int
     through_api: bool = False
     cores: Cores = LOAD_CORE
+    behind: Mapping[str, Sequence[Running]] = Factory(dict)
+    """The processes that take part, by what they are called."""
+
     runs: int = 0
+    costs: defaultdict[str, list[float]] = Factory(lambda: defaultdict(list))
+    """Processor seconds of an upload, of all processes of one name."""
 
     def rate(self, seconds: float) -> float:
         """Measure uploads a second."""
-        return self.load(seconds, 1 << 40).rate
+        before = self._cpu_seconds()
+        done = self.load(seconds, 1 << 40)
+        for name, spent in self._cpu_seconds().items():
+            self.costs[name].append((spent - before[name]) / done.uploads)
+        return done.rate
+
+    @property
+    def note(self) -> str:
+        """Say what an upload costs each."""
+        costs = [f"{name} {statistics.median(costs) * 1e6:.0f} us" for name, costs in self.costs.items()]
+        return f"processor time of each: {', '.join(costs)}"
+
+    def _cpu_seconds(self) -> dict[str, float]:
+        return {name: sum(process.cpu_seconds for process in some) for name, some in self.behind.items()}
 
     def load(self, seconds: float, most: int) -> traffic.Done:
         """Upload for so long, and so many at most."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from benchmarks import traffic
 from benchmarks.asking import ask_well, status_of, upload
@@ -43,7 +43,7 @@ def durable_puts(bench: Bench) -> Measured:
     check_settings(bench)
     served = blob_server(bench, bench.directory / "store")
     notes = check_syncs(served, lambda: ask_well("PUT", served.port, f"/blob/{name_of(0)}", payload_of(0)))
-    return _beside_syncs(bench, Writing(served.port, served.port).rate, notes)
+    return _beside_syncs(bench, Writing(served.port, served.port, behind={"blob server": [served.process]}), notes)
 
 
 def two_groups(bench: Bench) -> Measured:
@@ -65,8 +65,9 @@ def _uploads(bench: Bench, sizes: list[int]) -> Measured:
     notes: tuple[str, ...] = ()
     if len(groups) == 1:  # each member takes each upload
         notes = check_syncs(groups[0][0], lambda: upload(api.uploads, payload_of(0)))
-    writing = Writing(api.uploads, api.downloads.port, through_api=True, cores=BOTH_CORES)
-    measured = _beside_syncs(bench, writing.rate, notes)
+    behind = {"api": [api.process], "all blob servers": [member.process for group in groups for member in group]}
+    writing = Writing(api.uploads, api.downloads.port, through_api=True, cores=BOTH_CORES, behind=behind)
+    measured = _beside_syncs(bench, writing, notes)
     for group in groups:
         _check_copies(group)
     return measured
@@ -79,10 +80,11 @@ def _check_copies(members: Sequence[Served]) -> None:
         raise Wrong(f"The members of one group hold {held} blobs: uploads had fewer copies than they should.")
 
 
-def _beside_syncs(bench: Bench, rate: Callable[[float], float], notes: tuple[str, ...]) -> Measured:
+def _beside_syncs(bench: Bench, writing: Writing, notes: tuple[str, ...]) -> Measured:
     seconds = bench.plan.seconds
-    rate(_WARM_SECONDS)
-    return Measured(*in_turn(bench.plan.pairs, lambda: rate(seconds), lambda: syncs(bench, seconds / 2)), notes)
+    writing.rate(_WARM_SECONDS)
+    values = in_turn(bench.plan.pairs, lambda: writing.rate(seconds), lambda: syncs(bench, seconds / 2))
+    return Measured(*values, (*notes, writing.note))
 
 
 def generator(bench: Bench) -> Measured:

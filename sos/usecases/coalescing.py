@@ -52,6 +52,7 @@ class Coalescer:
         self._clock = clock
         self._write = write
         self._under_way = 0
+        self._is_going_on = False
         self._timer: IDelayedCall | None = None
         self._waiting: dict[Waiting, Consignment] = {}
         self._batches: dict[_Batch, None] = {}
@@ -60,11 +61,21 @@ class Coalescer:
         """Write a blob, alone or with others, and give its tally."""
         waiting: Waiting = Deferred(self._withdraw)
         self._waiting[waiting] = consignment
-        if not self._under_way:
-            self._let_go()
-        elif self._timer is None:
+        self._go_on()
+        if self._waiting and self._timer is None:
             self._timer = self._clock.callLater(LONGEST_WAIT, self._time_is_up)
         return waiting
+
+    def _go_on(self) -> None:
+        """Send what waits while nothing is under way. One loop does it, whatever ends at once: a stack has an end."""
+        if self._is_going_on:
+            return
+        self._is_going_on = True
+        try:
+            while self._waiting and not self._under_way:
+                self._let_go()
+        finally:
+            self._is_going_on = False
 
     def _let_go(self) -> None:
         """Send the next ones: as many as fit, in their order; of one ID only the first."""
@@ -102,8 +113,7 @@ class Coalescer:
         """Let those go that have waited for the end of this one."""
         del self._batches[batch]
         self._under_way -= 1
-        if self._waiting and not self._under_way:
-            self._let_go()
+        self._go_on()
         self._stop_timer()
 
     def _time_is_up(self) -> None:

@@ -177,6 +177,26 @@ def test_a_fault_of_ours_at_once_is_told_too() -> None:
         assert isinstance(failure_of(coalescer.write(consignment(name))), ZeroDivisionError)
 
 
+def test_thousands_that_wait_for_a_group_that_fails_at_once_are_told_without_a_deep_stack() -> None:
+    """As many clients may upload while a member is lost."""
+    first: Deferred[None] = Deferred()
+    asked: list[int] = []
+
+    async def failing(consignments: Sequence[Consignment]) -> Sequence[CopyTally]:
+        asked.append(len(consignments))
+        if len(asked) == 1:
+            await first
+        return [CopyTally(1)] * len(consignments)
+
+    clock = Clock()
+    coalescer = Coalescer(clock, failing)
+    asking = [coalescer.write(consignment(f"n{number}")) for number in range(1 + 400 * TOGETHER)]
+    first.callback(None)
+    assert asked == [1] + [TOGETHER] * 400
+    assert not any(success_of(one).is_met for one in asking)
+    assert clock.getDelayedCalls() == []
+
+
 def test_who_gives_up_leaves_the_others_alone() -> None:
     """While it waits, or while its batch is under way; when all have given up, so is the batch."""
     members, asking = busy("a", "b", "c", "d")

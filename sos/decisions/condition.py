@@ -85,6 +85,7 @@ class MemberCondition:
             "free_inodes": report and report.free_inodes,
             "read_only": None if report is None else report.is_read_only,
             "replication_age": report and report.round_age,
+            "partial": None if report is None else report.is_partial,
             "damaged": report and report.damaged,
             "scrub_age": report and report.scrub_age,
         }
@@ -127,6 +128,8 @@ class GroupCondition:
                 yield member.complaint
             if member.report is not None and member.report.damaged:
                 yield f"{member.server} holds {_count(member.report.damaged, 'damaged blob', 'damaged blobs')}"
+            if member.report is not None and member.report.is_partial:
+                yield f"{member.server} has not met all of its group since it was new or away: misses are 503 meanwhile"
             if member.is_up and seen.setdefault(member.where, member.server) is not member.server:
                 yield f"{member.server} and {seen[member.where]} are one store, which is one copy"
 

@@ -30,7 +30,7 @@ _LONGEST_TEXT = 100
 @frozen(kw_only=True)
 class StoreReport:
     """How a store is, as its blob server says. `round_age` and `scrub_age` are seconds since its last round and
-    since the last pass of its scrub, None where there was none, or it does not say.
+    since the last pass of its scrub, None where there was none, or it does not say; `is_partial` is that of `ILocalStore`.
     """
 
     version: str
@@ -43,6 +43,7 @@ class StoreReport:
     round_age: float | None = None
     damaged: int = 0
     scrub_age: float | None = None
+    is_partial: bool = False
 
     @property
     def is_full(self) -> bool:
@@ -76,6 +77,7 @@ def report_of(shape: Mapping[str, Any]) -> StoreReport:
         round_age=_seconds(shape, "replication_age"),
         damaged=_count(shape, "damaged") if "damaged" in shape else 0,
         scrub_age=standing_of(shape["scrub"]).age if "scrub" in shape else None,
+        is_partial=_flag(shape, "partial") if "partial" in shape else False,
     )
 
 

@@ -34,6 +34,7 @@ class StatusResource(AsyncResource):
             "round": status.round,
             "group": status.group,
             "replication_age": status.round_age,
+            "partial": self._store.is_partial,
             "healed": status.healed,
             "scrub": scrub_wire.standing_shape(status.scrub),
         }

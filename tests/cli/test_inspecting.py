@@ -157,6 +157,11 @@ class StatusTests(SynchronousTestCase):
         assert after is not None
         self.assertEqual((after["round"], after["group"], after["replication_age"]), (3, "default", 0.0))
         self.assertEqual((after["blobs"], after["deleted"], after["damaged"], after["strays"]), (0, 1, 0, 0))
+        self.assertEqual(after["partial"], False)
+        success_of(store.note_round(4, "default", True))
+        partial = success_of(store.status())
+        assert partial is not None
+        self.assertEqual((partial["round"], partial["partial"]), (4, True))
 
     def test_stat_shows_the_size_of_an_object_in_chunks(self) -> None:
         """For people and for scripts; a member whose manifest is none knows nothing that could be used."""

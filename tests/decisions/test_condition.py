@@ -57,6 +57,7 @@ def group_of(*members: MemberCondition) -> GroupCondition:
         (Verdict.DEGRADED, [up("a"), up("b", is_read_only=True)]),
         (Verdict.DEGRADED, [up("a"), up("b", free_bytes=GIB - 1)]),
         (Verdict.DEGRADED, [up("a", free_bytes=GIB - 1)]),
+        (Verdict.DEGRADED, [up("a"), up("b", is_partial=True)]),
         (Verdict.DEGRADED, [up("a"), up("b"), up("c", free_inodes=10)]),
         (Verdict.AT_RISK, [down("a")]),
         (Verdict.AT_RISK, [up("a"), down("b")]),
@@ -92,6 +93,14 @@ def test_two_urls_of_one_store_are_one_copy() -> None:
     )
 
 
+def test_a_member_that_has_met_only_some_of_its_group_is_named() -> None:
+    """With what it means for whoever asks: misses are 503 meanwhile."""
+    sentence = Condition((group_of(up("a"), up("b", is_partial=True)),)).sentence
+    assert sentence == (
+        "Degraded: http://b has not met all of its group since it was new or away: misses are 503 meanwhile."
+    )
+
+
 def test_when_all_is_well_it_counts() -> None:
     """That is the sentence that people want to read."""
     assert Condition((group_of(up("a"), up("b")),)).sentence == "Healthy: 2 members in 1 group, all well."
@@ -120,6 +129,7 @@ def test_a_status_is_read_with_what_is_not_known_left_alone() -> None:
     assert WELL.round_age is None
     assert report_of({**SHAPE, "replication_age": 12.5}).round_age == 12.5
     assert report_of({**SHAPE, "damaged": 3}).damaged == 3
+    assert not WELL.is_partial and report_of({**SHAPE, "partial": True}).is_partial
     assert report_of({**SHAPE, "scrub": standing_shape(ScrubStanding(age=9.5))}).scrub_age == 9.5
 
 
@@ -139,6 +149,7 @@ def test_a_status_is_read_with_what_is_not_known_left_alone() -> None:
         ("replication_age", -1),
         ("replication_age", float("inf")),
         ("replication_age", True),
+        ("partial", 1),
     ],
 )
 def test_a_status_that_no_blob_server_gives_is_refused(name: str, value: object) -> None:

@@ -79,7 +79,7 @@ class Listing:
         self._connection = connection
         self._rows = connection.cursor()  # each new one is remembered by the connection for a while
         self._seen: int | None = None
-        self._settled: int | None = None
+        self._settled: tuple[int] | None = None
         self._overview: Overview
 
     def overview(self) -> Overview:
@@ -90,10 +90,10 @@ class Listing:
         with schema.one_moment(self._rows):
             (commit,) = self._rows.execute("PRAGMA data_version").fetchone()
             if commit != self._seen:
-                settled = self._rows.execute(_SETTLED).fetchone()
-                if settled is None or settled[0] != self._settled:
+                settled = self._rows.execute(_SETTLED).fetchone()  # None as long as an earlier program wrote all there is
+                if self._seen is None or settled != self._settled:
                     self._overview = self._read_overview()
-                self._seen, self._settled = commit, None if settled is None else settled[0]
+                self._seen, self._settled = commit, settled
         return self._overview
 
     def _read_overview(self) -> Overview:

@@ -322,6 +322,28 @@ def test_digests_are_read_anew_only_when_they_were_written(bench: Bench) -> None
     success_of(store.close())
 
 
+def test_digests_that_an_earlier_program_wrote_are_read_anew_only_when_they_were_written(bench: Bench) -> None:
+    """It has left no note of how often it wrote them; the first write of this one begins to count."""
+    reading = ("execute", "SELECT bucket, digest FROM digests")
+    store = bench.open()
+    received(store, SMALL)
+    success_of(store.close())
+    bench.rows("DELETE FROM meta WHERE name = 'settled'")
+    store = bench.open()
+    counts = []
+    for change in (
+        lambda: success_of(store.note_round(1, "one")),
+        lambda: success_of(store.note_round(2, "one")),
+        lambda: success_of(store.remove(ENTRY.id, Version(9))),
+        lambda: success_of(store.note_round(3, "one")),
+    ):
+        change()
+        success_of(store.summary())
+        counts.append(bench.fs.calls.count(reading))
+    assert counts == [1, 1, 2, 2]
+    success_of(store.close())
+
+
 def test_a_read_stays_open_no_longer_than_it_takes(bench: Bench) -> None:
     """An open one would keep the WAL from being emptied, and it would grow for ever."""
     store = bench.open()

@@ -204,6 +204,17 @@ async def _sent(copies: Copies, entry: Entry, freed: Callable[[], None]) -> Copy
         return await copies.send(entry, b"hello", load, copies.groups_for(entry.id))
 
 
+def copies_of_two_batches(slow: Slow, other: IBlobStore) -> list[int]:
+    """Send one blob, two that wait for it, and two that wait for these; give the copies that were made of each."""
+    copies = Copies(cluster_of(one={"a": slow, "b": other}), Clock())
+    sending = send(copies, "first", "x", "y")
+    gate, slow.gate = slow.gate, Deferred()
+    gate.callback(None)
+    sending += send(copies, "u", "v")
+    slow.gate.callback(None)
+    return [success_of(one).copies for one in sending]
+
+
 def test_small_blobs_go_to_all_members_together() -> None:
     """While one is on its way, the others wait for each other; each member is asked once for all of them."""
     slow, other = Slow("a"), Flaky(memory_store("b"))
@@ -220,13 +231,7 @@ def test_small_blobs_go_to_all_members_together() -> None:
 def test_a_member_that_takes_no_batches_is_not_sent_another(error: SOSError) -> None:
     """What was in it goes there one by one, and so does all that follows; the other members get batches."""
     slow, old = Slow("a"), Flaky(memory_store("b"), [None, error])
-    copies = Copies(cluster_of(one={"a": slow, "b": old}), Clock())
-    sending = send(copies, "first", "x", "y")
-    gate, slow.gate = slow.gate, Deferred()
-    gate.callback(None)
-    sending += send(copies, "u", "v")
-    slow.gate.callback(None)
-    assert [success_of(one).copies for one in sending] == [2] * 5
+    assert copies_of_two_batches(slow, old) == [2] * 5
     assert old.calls == ["receive", "receive_some"] + ["receive"] * 4
     assert slow.calls == ["receive", "receive_some", "receive_some"]
 
@@ -235,13 +240,7 @@ def test_where_something_in_a_batch_cannot_be_taken_they_go_one_by_one() -> None
     """So each is told its own error. The next ones go together again."""
     slow = Slow("a")
     picky = Flaky(memory_store("b"), [None, BadInput("one of them"), FULL])
-    copies = Copies(cluster_of(one={"a": slow, "b": picky}), Clock())
-    sending = send(copies, "first", "x", "y")
-    gate, slow.gate = slow.gate, Deferred()
-    gate.callback(None)
-    sending += send(copies, "u", "v")
-    slow.gate.callback(None)
-    assert [success_of(one).copies for one in sending] == [2, 1, 2, 2, 2]
+    assert copies_of_two_batches(slow, picky) == [2, 1, 2, 2, 2]
     assert picky.calls == ["receive", "receive_some", "receive", "receive", "receive_some"]
 
 

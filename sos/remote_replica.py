@@ -18,7 +18,7 @@ from sos.decisions.buckets import BUCKETS, PARTS, bucket_of
 from sos.http.answer import Answer
 from sos.http.bodies import BytesSource, collect
 from sos.remote import RemoteStore, is_ours
-from sos.words.blob import BlobID, Entry, Kind, Parcel, Version
+from sos.words.blob import KIND_WORDS, BlobID, Entry, Kind, Parcel, Version
 from sos.words.errors import (
     BadInput,
     BlobNotFound,
@@ -144,7 +144,7 @@ class RemoteReplica(RemoteStore):
 
     async def of_kind(self, kind: Kind, after: str = "", limit: int = 1000) -> Sequence[Entry]:
         """Give the next live entries of a kind; see `ISweepable`."""
-        return await self._page(b"/sync/kind/" + kind.name.lower().encode("ascii"), after, limit)
+        return await self._page(b"/sync/kind/" + KIND_WORDS[kind].encode("ascii"), after, limit)
 
     async def sweep(self, chunks: Sequence[tuple[BlobID, Version]], is_rehearsal: bool = False) -> Swept:
         """Sweep chunks; see `ISweepable`."""

@@ -34,9 +34,8 @@ _ESCAPED = 6
 
 def weight(entry: Entry) -> int:
     """Say how many bytes a blob takes in a batch, at most."""
-    plain = _ENVELOPE + (entry.size or 0)
-    pairs = entry.metadata.pairs
-    return plain + sum(len(name) + _ESCAPED * (len(value) + 1) for name, value in pairs) if pairs else plain
+    metadata = sum([len(name) + _ESCAPED * (len(value) + 1) for name, value in entry.metadata.pairs])
+    return _ENVELOPE + metadata + (entry.size or 0)
 
 
 def is_small(entry: Entry) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from sos.words.blob import BlobID, Entry, Kind, State
+from sos.words.blob import KIND_WORDS, STATE_WORDS, BlobID, Entry
 
 BUCKETS = 4096
 PARTS = 64
@@ -20,9 +20,6 @@ BUCKETS_A_PART = BUCKETS // PARTS
 
 DIGEST_BYTES = 16
 """128 bits: two stores of 10^9 entries each are taken for equal by accident once in 10^20 comparisons."""
-
-_STATES = {state: state.name.lower().encode("ascii") for state in State}
-_KINDS = {kind: kind.name.lower().encode("ascii") for kind in Kind}
 
 EMPTY = bytes(DIGEST_BYTES)
 """The digest of a bucket without entries."""
@@ -42,8 +39,8 @@ def entry_digest(entry: Entry) -> bytes:
     fields = [
         entry.id.encode("ascii"),
         b"%d" % entry.version,
-        _STATES[entry.state],
-        _KINDS[entry.kind],
+        STATE_WORDS[entry.state].encode("ascii"),
+        KIND_WORDS[entry.kind].encode("ascii"),
         _number(entry.size),
         entry.sha256 or b"",
         _number(entry.expires),

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from sos.decisions.buckets import DIGEST_BYTES, PARTS
 from sos.decisions.strict_json import compact, parsed
-from sos.words.blob import NO_METADATA, BlobID, Entry, Kind, Metadata, State, Version, blob_id
+from sos.words.blob import KIND_WORDS, NO_METADATA, STATE_WORDS, BlobID, Entry, Metadata, Version, blob_id
 from sos.words.errors import BadInput
 from sos.words.interfaces import StoreSummary, Swept
 from sos.words.versions import LARGEST
@@ -23,10 +23,8 @@ MOST_ENTRIES_JSON = 24 * 1024 * 1024
 MOST_NAMED = 1000
 """Tombstones that one request may drop, or chunks that it may sweep."""
 
-_STATE_NAMES = {state: state.name.lower() for state in State}
-_KIND_NAMES = {kind: kind.name.lower() for kind in Kind}
-_STATES = {name: state for state, name in _STATE_NAMES.items()}
-_KINDS = {name: kind for kind, name in _KIND_NAMES.items()}
+_STATES = {word: state for state, word in STATE_WORDS.items()}
+_KINDS = {word: kind for kind, word in KIND_WORDS.items()}
 _HEX = re.compile(r"(?:[0-9a-f]{2})+")
 _UUID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _LARGEST_SIZE = 2**63 - 1
@@ -40,8 +38,8 @@ def entry_shape(entry: Entry) -> Shape:
     shape: Shape = {
         "id": entry.id,
         "version": entry.version,
-        "state": _STATE_NAMES[entry.state],
-        "kind": _KIND_NAMES[entry.kind],
+        "state": STATE_WORDS[entry.state],
+        "kind": KIND_WORDS[entry.kind],
     }
     if entry.size is not None:
         shape["size"] = entry.size

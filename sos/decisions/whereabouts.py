@@ -10,7 +10,7 @@ from typing import Any
 from attrs import frozen
 
 from sos.decisions.topology import Group, Server
-from sos.words.blob import OLD_CONTRACT, BlobID, Entry, Kind, Version
+from sos.words.blob import KIND_WORDS, OLD_CONTRACT, BlobID, Entry, Kind, Version
 from sos.words.versions import seconds_of
 
 
@@ -139,7 +139,7 @@ def facts_of(entry: Entry) -> dict[str, Any]:
     return {
         "size": entry.size,
         "version": time_of(entry.version),
-        "kind": entry.kind.name.lower(),
+        "kind": KIND_WORDS[entry.kind],
         "sha256": None if entry.sha256 is None else entry.sha256.hex(),
     }
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from sos.decisions.strict_json import compact, parsed
-from sos.words.blob import NO_METADATA, OLD_CONTRACT, BlobID, Entry, Kind, Metadata, Span, Version
+from sos.words.blob import KIND_WORDS, NO_METADATA, OLD_CONTRACT, BlobID, Entry, Kind, Metadata, Span, Version
 from sos.words.errors import (
     BadInput,
     BlobConflict,
@@ -122,7 +122,7 @@ _spelled = lru_cache(maxsize=256)(bytes.title)
 """Spells the name of a header as people do; the same few come again and again."""
 _NUMBER = re.compile(rb"0|[1-9][0-9]{0,18}")
 _HEX_SHA256 = re.compile(rb"[0-9a-f]{64}")
-_KINDS = {kind.name.lower().encode(): kind for kind in Kind}
+_KINDS = {word.encode("ascii"): kind for kind, word in KIND_WORDS.items()}
 _KIND_NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
@@ -133,7 +133,7 @@ def blob_path(blob_id: BlobID) -> bytes:
 
 def names_path(prefix: str, after: str, limit: int, kind: Kind | None) -> bytes:
     """Give the path, with its query, of a page of the names on a blob server."""
-    asked = {"prefix": prefix, "after": after, "limit": str(limit), "kind": "" if kind is None else kind.name.lower()}
+    asked = {"prefix": prefix, "after": after, "limit": str(limit), "kind": "" if kind is None else KIND_WORDS[kind]}
     return b"/blobs?" + urlencode({name: value for name, value in asked.items() if value}).encode("ascii")
 
 

@@ -147,7 +147,9 @@ class Index:
         held = held_after(decision, None, write.entry)
         if self._add(held, write):  # most are new: to look for the row before would be a search for each of them
             return Outcome(decision, held, was_known=False)
-        return self._apply_to(self._row_that_is(write.entry.id), write)
+        row = self.row(write.entry.id)
+        assert row is not None, "its ID was in the way of another row"
+        return self._apply_to(row, write)
 
     def _apply_to(self, row: Row, write: Write) -> Outcome:
         current = row.entry
@@ -296,11 +298,6 @@ class Index:
         """Give what is held under an ID. Raises `BlobDamaged`."""
         found = self._rows.execute(_ROW, (blob_id,)).fetchone()
         return None if found is None else row_of(blob_id, found[-1], found[:-1])
-
-    def _row_that_is(self, blob_id: BlobID) -> Row:
-        row = self.row(blob_id)
-        assert row is not None, "its ID was in the way of another row"
-        return row
 
     def payload(self, row: Row) -> bytes | None:
         """Give the bytes that the database holds for a row."""

@@ -57,7 +57,7 @@ _TABLES = f"""
 """
 """Small blobs' bytes are apart from their entries, so that a list of names need not step over them."""
 
-_LATER_INDEXES = f"CREATE INDEX IF NOT EXISTS hideable ON entries (id, state, damaged, expires) WHERE {HIDEABLE}"
+_LATER_INDEX = f"CREATE INDEX IF NOT EXISTS hideable ON entries (id, state, damaged, expires) WHERE {HIDEABLE}"
 """What the stores of an earlier program lack, and an earlier program keeps up, too: so the layout has no other number."""
 
 _CACHE_KIBIBYTES = 8 * 1024
@@ -75,7 +75,7 @@ def create(connection: sqlite3.Connection, uuid: str) -> None:
 
 def complete(connection: sqlite3.Connection) -> None:
     """Make what the tables of an earlier program lack: a second for some million entries, and only once."""
-    connection.execute(_LATER_INDEXES)
+    connection.execute(_LATER_INDEX)
 
 
 def set_up_writing(connection: sqlite3.Connection) -> None:

@@ -51,11 +51,10 @@ class Coalescer:
         """Write one or several by `write`, which gives the tally of each."""
         self._clock = clock
         self._write = write
-        self._under_way = 0
         self._is_going_on = False
         self._timer: IDelayedCall | None = None
         self._waiting: dict[Waiting, Consignment] = {}
-        self._batches: dict[_Batch, None] = {}
+        self._batches: dict[_Batch, None] = {}  # those under way
 
     def write(self, consignment: Consignment) -> Waiting:
         """Write a blob, alone or with others, and give its tally."""
@@ -72,7 +71,7 @@ class Coalescer:
             return
         self._is_going_on = True
         try:
-            while self._waiting and not self._under_way:
+            while self._waiting and not self._batches:
                 self._let_go()
         finally:
             self._is_going_on = False
@@ -82,7 +81,6 @@ class Coalescer:
         batch = _Batch(dict(next(cut(self._one_of_each(), lambda item: weight(item[1].parcel.entry), TOGETHER))))
         for waiting in batch.waiting:
             del self._waiting[waiting]
-        self._under_way += 1
         self._batches[batch] = None
         batch.sending = begun(self._sent(batch))
 
@@ -112,7 +110,6 @@ class Coalescer:
     def _ended(self, batch: _Batch) -> None:
         """Let those go that have waited for the end of this one."""
         del self._batches[batch]
-        self._under_way -= 1
         self._go_on()
         self._stop_timer()
 

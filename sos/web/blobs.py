@@ -20,14 +20,14 @@ from sos.web.resource import Guard, Routes, last_segment, respond_json
 from sos.web.status import StatusResource
 from sos.web.store_resource import StoreResource, is_ours, store_headers
 from sos.web.sync import sync_leaves
-from sos.words.blob import OLD_CONTRACT, BlobID, Entry, Kind, Span, Version, blob_id
+from sos.words.blob import KIND_WORDS, OLD_CONTRACT, BlobID, Entry, Span, Version, blob_id
 from sos.words.errors import BadInput
 from sos.words.interfaces import ILocalReplica, OpenBlob
 from sos.words.versions import seconds_of
 
 _NAME_PART = re.compile(r"[a-z0-9]{0,128}")
 _MOST_PARAMETERS = 16
-_KINDS = {kind.name.lower(): kind for kind in Kind}
+_KINDS = {word: kind for kind, word in KIND_WORDS.items()}
 
 
 def blob_server_root(store: ILocalReplica, guard: Guard, wall: Callable[[], float], version: str) -> Resource:

@@ -15,7 +15,7 @@ from sos.http.bodies import BytesBody, collect, pour
 from sos.http.request import Request
 from sos.web.resource import NoSuchPath, last_segment, respond_json
 from sos.web.store_resource import StoreResource
-from sos.words.blob import BlobID, Entry, Kind, Version, blob_id
+from sos.words.blob import KIND_WORDS, BlobID, Entry, Version, blob_id
 from sos.words.errors import BadInput
 from sos.words.interfaces import ILocalReplica
 
@@ -25,7 +25,7 @@ MOST_JSON = 256 * 1024
 MOST_ENTRIES = 1000
 """Entries in one answer, whatever was asked for."""
 
-_KINDS = {kind.name.lower().encode("ascii"): kind for kind in Kind}
+_KINDS = {word.encode("ascii"): kind for kind, word in KIND_WORDS.items()}
 _MOST_PARAMETERS = 16
 _AFTER = re.compile(r"[a-z0-9]{0,128}")
 

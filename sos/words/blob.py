@@ -56,6 +56,11 @@ class Kind(enum.IntEnum):
     CHUNK = 2
 
 
+STATE_WORDS = {state: state.name.lower() for state in State}
+KIND_WORDS = {kind: kind.name.lower() for kind in Kind}
+"""What they are called between servers, and in the digests: never to be changed."""
+
+
 @frozen
 class Metadata:
     """The ``X-*`` headers kept with a blob: lower-case names, sorted, each once, values byte for byte."""

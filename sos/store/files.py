@@ -117,7 +117,10 @@ class Fs:
         return os.read(descriptor, size)
 
     def forget(self, descriptor: int) -> None:
-        """Let the system forget what it remembers of an open file: its next bytes come from the disk."""
+        """Let the system forget what it remembers of an open file: its next bytes come from the disk.
+
+        What the disk does not have yet is not forgotten; the system begins to write it, and nobody waits for that.
+        """
         with contextlib.suppress(OSError):  # it is a wish, which not every file can grant
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 

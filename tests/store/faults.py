@@ -85,6 +85,11 @@ class FaultyFs(Fs):
         self._meet("sync", Path(f"/proc/self/fd/{descriptor}").readlink().parent.name)
         super().sync(descriptor)
 
+    def forget(self, descriptor: int) -> None:
+        """Go on: it is a wish, and never fails."""
+        self.calls.append(("forget",))
+        super().forget(descriptor)
+
     def sync_directory(self, name: str) -> None:
         """Fail, or go on."""
         self._meet("sync_directory", name)

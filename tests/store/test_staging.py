@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
-from sos.http.bodies import collect
+from sos.http.bodies import BytesBody, collect
 from sos.store.lobby import BATCH, CROWD, MOST_WAITING, MOST_WAITING_IN_CROWD, SMALL
+from sos.store.staging import MOST_REMEMBERED
 from sos.words.blob import BlobID, Entry, Version
 from sos.words.errors import BlobTruncated, StoreFull
 from tests.contracts.test_blobstore import WatchedBody
@@ -187,4 +188,25 @@ def test_a_disk_that_fills_up_stops_the_body(bench: Bench) -> None:
     assert isinstance(failure_of(receiving), StoreFull)
     thread.run_all()
     assert bench.files("staging") == []
+    success_of(store.close())
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (MOST_REMEMBERED - 1, ["sync"]),
+        (MOST_REMEMBERED, ["forget", "sync", "forget"]),
+        (MOST_REMEMBERED + 1, ["forget", "sync", "forget"]),
+        (3 * MOST_REMEMBERED, ["forget", "forget", "forget", "sync", "forget"]),
+    ],
+)
+def test_the_system_is_not_to_remember_a_long_blob(bench: Bench, size: int, expected: list[str]) -> None:
+    """It would push out what is read more often. What is durable can be forgotten, what was written can go to the disk."""
+    store = bench.open()
+    piece = bytes(MOST_REMEMBERED // 4)
+    pieces = [piece] * (size // len(piece)) + [bytes(size % len(piece))]
+    success_of(store.receive(ENTRY, BytesBody(*pieces)))
+    syncs_and_wishes = [call[0] for call in bench.fs.calls if call in {("forget",), ("sync", "staging")}]
+    assert syncs_and_wishes == expected
+    assert success_of(collect(success_of(store.fetch(ENTRY.id)).body, size)) == b"".join(pieces)
     success_of(store.close())

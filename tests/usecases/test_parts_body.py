@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from sos.usecases.lender import PATIENCE, Lender
-from sos.usecases.parts_body import PartsBody, cut
+from sos.usecases.parts_body import AHEAD, PartsBody, cut
 from sos.usecases.whole_blobs import Part, Pieces
 from sos.words.blob import BlobID, Kind, Span
 from sos.words.errors import Unavailable
@@ -99,16 +99,17 @@ def test_a_body_of_nothing_is_over_at_once() -> None:
     success_of(reader.start())
 
 
-def test_two_parts_are_fetched_ahead_while_the_consumer_drains() -> None:
-    """Two, not all."""
+def test_a_few_parts_are_fetched_ahead_while_the_consumer_drains() -> None:
+    """So many, and not all."""
     source = Source()
-    reader = Reader(Lender(1000, Clock()), source, parts=5, pause_after=4)
+    names = [f"part{number}" for number in range(AHEAD + 3)]
+    reader = Reader(Lender(1000, Clock()), source, parts=len(names), pause_after=4)
     success_of(reader.body.begin())
-    assert source.asked == ["part0"]
+    assert source.asked == names[:1]
     pouring = reader.start()
-    assert source.asked == ["part0", "part1", "part2"]
+    assert source.asked == names[: AHEAD + 1]
     reader.consumer.go_on(pause_after=14)
-    assert source.asked == ["part0", "part1", "part2", "part3"]
+    assert source.asked == names[: AHEAD + 2]
     reader.consumer.go_on()
     success_of(pouring)
     assert reader.consumer.payload == reader.expected

@@ -40,12 +40,22 @@ Outcome = Copied | Refused
 """What became of a write at one member."""
 
 
-@frozen
+@frozen(eq=False)
 class CopyTally:
-    """The outcomes of one write so far, beside the number of copies that it needs."""
+    """The outcomes of one write so far, beside the number of copies that it needs.
+
+    It may grow while slow members still answer: what it says is true when it is asked.
+    """
 
     needed: int
     outcomes: Sequence[Outcome] = ()
+    asked: int = 0
+    """The number of members that are written to."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all members have answered, or were given up."""
+        return len(self.outcomes) >= self.asked
 
     @property
     def copies(self) -> int:

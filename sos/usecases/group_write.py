@@ -59,6 +59,7 @@ class GroupWrite:
         self._slow = slow
         self._is_alive = is_alive
         self._asking: list[Deferred[None]] = []
+        self._asked = 0
         self._outcomes: list[list[Outcome]] = [[] for _ in range(count)]
         self._running: dict[Server, Deferred[None]] = {}
         self._timer: IDelayedCall | None = None
@@ -66,7 +67,11 @@ class GroupWrite:
         self._decided: Deferred[None] = Deferred(lambda _: self._cancel())
 
     async def run(self, servers: Sequence[Server], write: Write, doubtful: Collection[Server] = ()) -> list[CopyTally]:
-        """Write to all servers; give the tally of each blob when it is decided. `doubtful` servers have less time."""
+        """Write to all servers; give the tally of each blob when it is decided. `doubtful` servers have less time.
+
+        A tally goes on to count what slower members answer.
+        """
+        self._asked = len(servers)
         for server in servers:
             writing = Deferred.fromCoroutine(self._outcome_of(server, write))
             self._running[server] = writing
@@ -80,7 +85,7 @@ class GroupWrite:
 
     @property
     def _tallies(self) -> list[CopyTally]:
-        return [CopyTally(self._needed, tuple(outcomes)) for outcomes in self._outcomes]
+        return [CopyTally(self._needed, outcomes, self._asked) for outcomes in self._outcomes]
 
     async def _outcome_of(self, server: Server, write: Write) -> None:
         try:
@@ -147,7 +152,7 @@ class GroupWrite:
 
     def _give_up(self) -> None:
         for server in list(self._running):
-            self._slow(server)
+            self._give_up_on(server)
         self._cancel()
 
     def _cancel(self) -> None:

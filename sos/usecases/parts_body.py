@@ -24,9 +24,9 @@ from sos.usecases.whole_blobs import Part, Pieces
 from sos.words.errors import SOSError
 
 AHEAD = 3
-"""Parts that are fetched while one is poured. With one, its hashing would be waited for each time, and two come in beside each
-other and are hashed at the same time; with three there is always something to pour: 620 MB/s went through an api where it
-had been 550 with two, and with four it was not more."""
+"""Parts that are fetched while one is poured. With one, its hashing would be waited for each time, and two come in beside
+each other and are hashed at the same time; with three there is always something to pour: 620 MB/s went through an api where
+it had been 550 with two, and with four it was not more."""
 
 Fetch = Callable[[Part], Awaitable[Pieces]]
 """Gives the verified bytes of a part. Raises `Unavailable` where nobody has them."""

@@ -9,6 +9,7 @@ from twisted.python.failure import Failure
 
 from sos.decisions.guess import Guess
 from sos.decisions.manifest import Chunk, chunk_id
+from sos.decisions.tally import CopyTally
 from sos.decisions.topology import Group
 from sos.usecases.arrival import Part
 from sos.usecases.copies import Copies
@@ -28,12 +29,12 @@ class Shipment:
         """Make copies by `copies`; `failed` hears at once of the first chunk that nobody takes."""
         self.chunks: list[Chunk] = []
         """All that were sent, in their order."""
-        self.copies: int | None = None
-        """The smallest number of copies that one of them has, None before the first has any."""
         self._copies = copies
         self._failed = failed
         self._guess = Guess()
         self._passed_over: set[str] = set()
+        self._fewest: int | None = None  # copies of a chunk that all members have answered
+        self._open: list[CopyTally] = []  # of chunks that slow members still take
         self._storing: dict[Deferred[None], None] = {}  # in their order, so that a run can be had again
         self._in_memory = 0
         self._error: Failure | None = None
@@ -53,10 +54,16 @@ class Shipment:
         self._storing[storing] = None
         storing.addBoth(self._ended, storing)
 
-    async def when_stored(self) -> int:
-        """Wait until all chunks are durable, and give the smallest number of copies. Raises what became of the others."""
+    async def when_stored(self) -> None:
+        """Wait until all chunks are durable. Raises what became of the others."""
         await self._until(lambda: not self._storing)
-        return self.copies or 0
+
+    @property
+    def copies(self) -> int:
+        """The smallest number of copies that a chunk has now, 0 before the first has any."""
+        self._fold()
+        fewest = [] if self._fewest is None else [self._fewest]
+        return min((*fewest, *(tally.copies for tally in self._open)), default=0)
 
     def cancel(self) -> None:
         """Let go of the members that still take something."""
@@ -70,7 +77,15 @@ class Shipment:
         deliver = load.renew_or_send if self._guess.is_worth_asking() else load.send
         with load:
             tally = await self._copies.deliver(entry, deliver, self._groups(), has_home=False)
-        self.copies = tally.copies if self.copies is None else min(self.copies, tally.copies)
+        self._open.append(tally)
+        self._fold()
+
+    def _fold(self) -> None:
+        """Keep of the tallies that do not change any more only what is asked of them: an object has many chunks."""
+        complete = [tally.copies for tally in self._open if tally.is_complete]
+        if complete:
+            self._open = [tally for tally in self._open if not tally.is_complete]
+            self._fewest = min(complete) if self._fewest is None else min(self._fewest, *complete)
 
     def _groups(self) -> Iterator[Group]:
         """Give the groups in their order, but last those that passed a chunk on: a full one stays full for a while."""

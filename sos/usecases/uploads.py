@@ -98,7 +98,7 @@ class Uploads:
                 await shipment.when_there_is_room()
                 self._check_time(began)
                 part = await arrival.next_part()
-            of_chunks = await shipment.when_stored()
+            await shipment.when_stored()
         finally:
             shipment.cancel()
         manifest = Manifest(BlobID(digest.hexdigest()), tuple(shipment.chunks))
@@ -106,7 +106,8 @@ class Uploads:
         if as_blob is not None:  # then the chunks were stored in vain
             return as_blob.copies
         self._check_time(began)
-        return min(of_chunks, await self._store_manifest(manifest, metadata, expires))
+        of_manifest = await self._store_manifest(manifest, metadata, expires)
+        return min(of_manifest, shipment.copies)  # a slow member may have taken a chunk meanwhile
 
     def _check_time(self, began: float) -> None:
         if self._copies.seconds() > began + LONGEST_UPLOAD:

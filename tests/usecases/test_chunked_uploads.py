@@ -569,6 +569,28 @@ def test_a_chunk_is_in_memory_until_the_last_member_has_ended() -> None:
     assert uploads.budget.used == 0
 
 
+def test_a_copy_that_comes_late_is_counted_where_it_comes_before_the_end() -> None:
+    """A disk may be slow for a moment: what the answer says is what is durable when it is given."""
+    timer, slow = Clock(), Held(memory_store("b"))
+    uploads = uploads_to(cluster_of(one={"a": memory_store("a"), "b": slow}), timer)
+    body = PushingBody()
+    uploading = Deferred.fromCoroutine(uploads.upload(body, STEVE))
+    payload, late = payload_of(5 * CHUNK), 0
+    for at in range(0, len(payload), PIECE):
+        while body.is_paused:
+            timer.advance(STRAGGLE)  # what is in memory is acknowledged without the slow member, which answers then
+            slow.waiting.pop(0).callback(None)
+            late += 1
+        body.write(payload[at : at + PIECE])
+    assert late
+    body.done.callback(None)
+    while not uploading.called:
+        assert slow.waiting, "all that is waited for is the slow member"
+        slow.waiting.pop(0).callback(None)
+    assert success_of(uploading).copies == 2
+    assert uploads.budget.used == 0
+
+
 class Client:
     """Sends an upload, a piece at a time, as far as it is let."""
 

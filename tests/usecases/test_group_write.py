@@ -93,7 +93,10 @@ def test_a_straggler_may_finish_for_a_while_and_is_then_let_go() -> None:
         assert members.cancelled == []
         if finishes:
             members.take(B)
+        assert members.tally.copies == (2 if finishes else 1), "it goes on to count"
+        assert members.tally.is_complete is finishes
         members.clock.advance(1)
+        assert members.tally.is_complete and members.tally.copies == (2 if finishes else 1)
         assert members.cancelled == ([] if finishes else [B])
         assert members.slow == ([] if finishes else [B])
         assert members.clock.getDelayedCalls() == []

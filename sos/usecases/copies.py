@@ -30,10 +30,13 @@ from sos.words.errors import (
     Unavailable,
     Unsupported,
 )
-from sos.words.interfaces import IBlobStore, IBodySource, IDigested, Received
+from sos.words.interfaces import IBlobStore, IDigested, Received
 
 MOST_CLOCK_MOVES = 3
 """How often a writer moves its clock past a newer entry and sends again to all (design, section 5)."""
+
+ONE_BY_ONE = 60.0
+"""Seconds for which a member that takes no batches is not sent another: it may be a newer program soon, or let us in."""
 
 Deliver = Callable[[IBlobStore, Entry], Awaitable[Received]]
 """Brings an entry to the store of one member, with its bytes or without. Raises what a store refuses it with."""
@@ -54,7 +57,7 @@ class Copies:
         self._clock = clock
         self._min_copies = min_copies
         self._coalescers: dict[str, tuple[Group, Coalescer]] = {}
-        self._one_by_one: set[Server] = set()
+        self._one_by_one: dict[Server, float] = {}  # until when
 
     def needed_in(self, group: Group) -> int:
         """Give the copies that an acknowledgement needs in a group."""
@@ -68,23 +71,15 @@ class Copies:
         """Give the time by which writes wait: it only counts on, whatever the wall clock says."""
         return self._clock.seconds()
 
-    async def store(self, entry: Entry, source: IBodySource, *, has_home: bool = True) -> CopyTally:
-        """Write an entry under a version of its own, and give the tally of the group that took it.
+    async def deliver(self, entry: Entry, deliver: Deliver, groups: Iterable[Group], *, has_home: bool = True) -> CopyTally:
+        """Write an entry, by `deliver`, under a version of its own to the first of some groups that takes enough copies.
 
-        Where that is another group than the first it is marked as a stray, and a round carries it home; but not where it
-        is said to have no home, for then it belongs wherever it is.
+        Gives the tally of that group. Where it is another than the first the entry is marked as a stray, and a round
+        carries it home; but not where it is said to have no home, for then it belongs wherever it is.
 
         Raises `BlobConflict` where a member holds other bytes under the ID, `StoreFull` where every group is full, and
         `NotEnoughCopies` where none can promise enough copies now.
         """
-
-        async def send(store: IBlobStore, versioned: Entry) -> Received:
-            return await store.receive(versioned, source.body())
-
-        return await self.deliver(entry, send, self.groups_for(entry.id), has_home=has_home)
-
-    async def deliver(self, entry: Entry, deliver: Deliver, groups: Iterable[Group], *, has_home: bool = True) -> CopyTally:
-        """Bring an entry to the first of some groups that takes enough copies, as `store` does. Raises what that raises."""
 
         async def write_in(group: Group, versioned: Entry) -> CopyTally:
             async def write(server: Server) -> Sequence[Received]:
@@ -182,8 +177,8 @@ class Copies:
         store = self._cluster.store_of(server)
         if len(parcels) == 1:
             return [await _receive(store, parcels[0])]
-        digested = None if server in self._one_by_one else IDigested(store, None)
-        if digested is not None:
+        digested = IDigested(store, None)
+        if digested is not None and self.seconds() >= self._one_by_one.get(server, 0.0):
             try:
                 return await digested.receive_some(parcels)
             except Unavailable:
@@ -191,7 +186,7 @@ class Copies:
             except SOSError as error:
                 self._log.info("Small blobs go one by one to {server}: {error}", server=server.url, error=error)
                 if isinstance(error, Unsupported | Unauthorized | Forbidden):
-                    self._one_by_one.add(server)
+                    self._one_by_one[server] = self.seconds() + ONE_BY_ONE
         return await concurrently(_outcome_of(store, parcel) for parcel in parcels)
 
 

@@ -58,7 +58,7 @@ class Uploads:
     async def upload(self, body: IBodyProducer, metadata: Metadata, expires: int | None = None) -> Uploaded:
         """Take an object to its end and store it; `expires` is the unix time at which it is gone by itself.
 
-        Raises `BlobTooLarge`, `UploadTooSlow`, what the body fails with, and what `Copies.store` raises. Then there may be
+        Raises `BlobTooLarge`, `UploadTooSlow`, what the body fails with, and what `Copies.deliver` raises. Then there may be
         chunks of it, but nothing that names them.
         """
         digest = self._digest()

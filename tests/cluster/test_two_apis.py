@@ -22,7 +22,7 @@ from sos.words.errors import NotEnoughCopies, ServerUnavailable
 from sos.words.interfaces import IBlobStore, OpenBlob, Received
 from sos.words.versions import HybridClock
 from tests.support import failure_of, success_of
-from tests.usecases.cluster_of import NOW, cluster_of, memory_store
+from tests.usecases.cluster_of import NOW, cluster_of, memory_store, store_by
 from tests.usecases.steps import Steps
 
 ID = BlobID("abc")
@@ -84,7 +84,7 @@ class Race:
         cluster = cluster_of(one={name: Gated(store, self.steps, name in lost) for name, store in self.stores.items()})
         cluster.versions = HybridClock(lambda: now)
         copies = Copies(cluster, self.clock)
-        return Deferred.fromCoroutine(copies.store(entry_with(colour), SOURCE))
+        return Deferred.fromCoroutine(store_by(copies, entry_with(colour), SOURCE))
 
     def run(self, choices: Sequence[int]) -> None:
         """Take steps as chosen, and whatever is left in its order. An odd choice lets the straggling of others end, too."""
@@ -158,7 +158,7 @@ def test_a_first_upload_is_newer_than_all_that_a_member_in_reach_has_seen() -> N
     away = stores[other.members[0].host]
     ahead = away.clock.tick() + (60_000 << 16)
     success_of(away.receive(_newer(ahead), SOURCE.body()))
-    success_of(Copies(cluster, Clock()).store(entry_with(b"red"), SOURCE))
+    success_of(store_by(Copies(cluster, Clock()), entry_with(b"red"), SOURCE))
     assert success_of(stores[home.members[0].host].stat(ID)).version > ahead
 
 

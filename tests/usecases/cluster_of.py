@@ -12,14 +12,18 @@ from zope.interface import implementer
 
 from sos.decisions.health import Health
 from sos.decisions.manifest import Chunk, Manifest, chunk_id, manifest_json
+from sos.decisions.tally import CopyTally
 from sos.decisions.topology import Group, Server, Topology
 from sos.store.memory import MemoryStore
 from sos.usecases.cluster import Cluster
+from sos.usecases.copies import Copies
+from sos.usecases.load import Load
 from sos.words.blob import BlobID, Entry, Kind, Parcel, Span, Version
 from sos.words.errors import ServerUnavailable, SOSError
 from sos.words.interfaces import (
     IBlobRemover,
     IBlobStore,
+    IBodySource,
     IDigested,
     ISweepable,
     OpenBlob,
@@ -72,6 +76,12 @@ def put(store: IBlobStore, payload: bytes, name: str, version: int = 1, kind: Ki
     """Store a blob and give its entry."""
     entry = Entry(id=BlobID(name), version=Version(version), kind=kind)
     return success_of(store.receive(entry, bytes_body(payload))).entry
+
+
+async def store_by(copies: Copies, entry: Entry, source: IBodySource, *, has_home: bool = True) -> CopyTally:
+    """Write an entry with its bytes, as an upload does that is not a small one."""
+    with Load(source) as load:
+        return await copies.deliver(entry, load.send, copies.groups_for(entry.id), has_home=has_home)
 
 
 def chunks_of(payload: bytes, chunk_size: int) -> list[bytes]:

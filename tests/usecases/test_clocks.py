@@ -28,7 +28,7 @@ from sos.words.blob import BlobID, Entry, Metadata
 from sos.words.errors import BlobNotFound
 from sos.words.versions import HybridClock
 from tests.support import immediately, success_of
-from tests.usecases.cluster_of import NOW, cluster_of
+from tests.usecases.cluster_of import NOW, cluster_of, store_by
 
 DAY = 86_400.0
 YEAR = 365 * DAY
@@ -91,7 +91,7 @@ class Site:
         metadata = Metadata.of([(b"X-Colour", colour.encode())])
         sha256 = hashlib.sha256(PAYLOAD).digest()
         entry = Entry(id=ABC, size=len(PAYLOAD), sha256=sha256, metadata=metadata, expires=expires)
-        return success_of(Copies(self.api(host), Clock()).store(entry, BytesSource([PAYLOAD]))).copies
+        return success_of(store_by(Copies(self.api(host), Clock()), entry, BytesSource([PAYLOAD]))).copies
 
     def delete(self, host: str) -> None:
         """Delete through the api on a host."""

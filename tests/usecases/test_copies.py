@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 import pytest
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.web.iweb import IBodyProducer
 
@@ -16,7 +16,7 @@ from sos.decisions.tally import CopyTally
 from sos.http.bodies import BytesSource
 from sos.usecases.cluster import Cluster
 from sos.usecases.coalescing import LONGEST_WAIT
-from sos.usecases.copies import Copies
+from sos.usecases.copies import ONE_BY_ONE, Copies
 from sos.usecases.group_write import STRAGGLE
 from sos.usecases.load import Load
 from sos.words.blob import BlobID, Entry, Parcel
@@ -33,7 +33,7 @@ from sos.words.errors import (
 )
 from sos.words.interfaces import IBlobStore, Received
 from tests.support import failure_of, success_of
-from tests.usecases.cluster_of import Flaky, clock, cluster_of, memory_store, put, server
+from tests.usecases.cluster_of import Flaky, clock, cluster_of, memory_store, put, server, store_by
 
 HELLO = Entry(id=BlobID("abc"), size=5, sha256=hashlib.sha256(b"hello").digest())
 DOWN = ServerUnavailable("http://a:3001", "connection refused")
@@ -85,7 +85,7 @@ def failing(error: SOSError) -> IBlobStore:
 def store(cluster: Cluster, min_copies: int | None = None, timer: Clock | None = None) -> Deferred[CopyTally]:
     """Store the entry."""
     copies = Copies(cluster, timer or Clock(), min_copies)
-    return Deferred.fromCoroutine(copies.store(HELLO, BytesSource([b"hello"])))
+    return Deferred.fromCoroutine(store_by(copies, HELLO, BytesSource([b"hello"])))
 
 
 def test_every_member_of_the_home_group_gets_a_copy_and_no_other_group_does() -> None:
@@ -234,6 +234,26 @@ def test_a_member_that_takes_no_batches_is_not_sent_another(error: SOSError) -> 
     assert copies_of_two_batches(slow, old) == [2] * 5
     assert old.calls == ["receive", "receive_some"] + ["receive"] * 4
     assert slow.calls == ["receive", "receive_some", "receive_some"]
+
+
+def test_a_member_that_took_no_batches_is_sent_one_again_after_a_while() -> None:
+    """It may be a newer program by then: nobody has to start the api anew for that."""
+    timer, slow, old = Clock(), Slow("a"), Flaky(memory_store("b"), [None, Unsupported("old")])
+    copies = Copies(cluster_of(one={"a": slow, "b": old}), timer)
+    expected = [
+        (0.0, ["receive", "receive_some", "receive", "receive"]),
+        (ONE_BY_ONE - 0.1, ["receive"] * 3),
+        (0.1, ["receive", "receive_some"]),
+    ]
+    for turn, (passing, calls) in enumerate(expected):
+        timer.advance(passing)
+        old.calls.clear()
+        gate = slow.gate = Deferred()
+        sending = send(copies, *(f"{name}{turn}" for name in "xyz"))
+        slow.gate = succeed(None)
+        gate.callback(None)
+        assert [success_of(one).copies for one in sending] == [2] * 3
+        assert old.calls == calls
 
 
 def test_where_something_in_a_batch_cannot_be_taken_they_go_one_by_one() -> None:

@@ -16,7 +16,7 @@ from sos.words.blob import BlobID, Entry
 from sos.words.errors import BlobNotFound
 from sos.words.versions import HybridClock
 from tests.support import failure_of, success_of
-from tests.usecases.cluster_of import NOW, Switched, cluster_of, server
+from tests.usecases.cluster_of import NOW, Switched, cluster_of, server, store_by
 
 ABC = BlobID("abc")
 SOON, LATER = int(NOW) + 10, int(NOW) + 10_000
@@ -47,7 +47,7 @@ class Trio:
     def upload(self, expires: int | None) -> None:
         """Upload the object to all that are there."""
         entry = Entry(id=ABC, size=5, sha256=hashlib.sha256(b"hello").digest(), expires=expires)
-        success_of(self.copies.store(entry, BytesSource([b"hello"])))
+        success_of(store_by(self.copies, entry, BytesSource([b"hello"])))
 
     def reap(self) -> None:
         """Have all members tidy up."""

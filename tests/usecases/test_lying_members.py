@@ -20,7 +20,7 @@ from sos.words.errors import BlobConflict
 from sos.words.interfaces import StoreSummary
 from sos.words.versions import LARGEST
 from tests.support import bytes_body, success_of
-from tests.usecases.cluster_of import Flaky, cluster_of, memory_store, put, server
+from tests.usecases.cluster_of import Flaky, cluster_of, memory_store, put, server, store_by
 
 NAMES = [f"blob{number}" for number in range(6)]
 
@@ -138,7 +138,7 @@ def test_a_member_whose_clock_is_years_ahead_does_not_stop_later_writes() -> Non
     success_of(stores["c"].receive(Entry(id=BlobID("abc"), version=ahead), bytes_body(b"hello")))
     cluster = cluster_of(one=stores)
     assert success_of(Replication(cluster, SilentReporter()).round()).is_complete
-    tally = success_of(Copies(cluster, Clock()).store(Entry(id=BlobID("abc")), BytesSource([b"hello"])))
+    tally = success_of(store_by(Copies(cluster, Clock()), Entry(id=BlobID("abc")), BytesSource([b"hello"])))
     assert tally.copies == 3
     assert {success_of(store.stat(BlobID("abc"))).version > ahead for store in stores.values()} == {True}
 
@@ -147,7 +147,7 @@ def test_a_refusal_for_a_version_that_no_clock_made_is_one_members_refusal() -> 
     """An upload and a delete go well by the other two: the client has done nothing wrong."""
     liar = Flaky(memory_store("c"), always=BlobConflict("abc", BlobConflict.OLDER, LARGEST))
     cluster = cluster_of(one={"a": memory_store("a"), "b": memory_store("b"), "c": liar})
-    tally = success_of(Copies(cluster, Clock()).store(Entry(id=BlobID("abc")), BytesSource([b"hello"])))
+    tally = success_of(store_by(Copies(cluster, Clock()), Entry(id=BlobID("abc")), BytesSource([b"hello"])))
     assert (tally.copies, tally.is_met) == (2, True)
     deleted = success_of(Deletes(cluster, lambda group: 2, Clock()).delete(BlobID("abc")))
     assert not deleted.is_everywhere

@@ -33,7 +33,7 @@ from sos.words.blob import BlobID, Entry, Version
 from sos.words.errors import BlobConflict, BlobNotFound, NotEnoughCopies, SOSError
 from sos.words.versions import HybridClock
 from tests.support import bytes_body, success_of
-from tests.usecases.cluster_of import NOW, cluster_of, server, wall
+from tests.usecases.cluster_of import NOW, cluster_of, server, store_by, wall
 from tests.usecases.steps import Stepped, Steps
 
 NAMES = "abc"
@@ -78,7 +78,7 @@ class Arena:
         """Begin an upload; the result says whether it was acknowledged."""
         copies = Copies(self.racer(ahead)[0], self.clock)
         entry = Entry(id=name, size=len(payload), sha256=hashlib.sha256(payload).digest())
-        return _told(copies.store(entry, BytesSource([payload])), NotEnoughCopies)
+        return _told(store_by(copies, entry, BytesSource([payload])), NotEnoughCopies)
 
     def deleting(self, name: BlobID, ahead: float) -> Deferred[bool]:
         """Begin a delete; the result says whether it was left everywhere."""

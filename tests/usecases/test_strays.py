@@ -23,7 +23,7 @@ from sos.words.blob import BlobID, Entry, Kind, Metadata, Version
 from sos.words.errors import BlobNotFound, NotEnoughCopies, SOSError, Unavailable, Unsupported
 from sos.words.interfaces import Removed
 from tests.support import bytes_body, failure_of, success_of
-from tests.usecases.cluster_of import Switched, cluster_of, memory_store, server
+from tests.usecases.cluster_of import Switched, cluster_of, memory_store, server, store_by
 
 T = TypeVar("T")
 
@@ -80,7 +80,7 @@ class Place:
     def upload(self, colour: str = "red", entry: Entry = HELLO, *, has_home: bool = True) -> None:
         """Upload the object, which must go well."""
         coloured = evolve(entry, metadata=Metadata.of([(b"x-colour", colour.encode("ascii"))]))
-        success_of(self.copies.store(coloured, BytesSource([b"hello"]), has_home=has_home))
+        success_of(store_by(self.copies, coloured, BytesSource([b"hello"]), has_home=has_home))
 
     def delete(self) -> bool:
         """Delete the object, which must go well, and say whether it is deleted everywhere."""
@@ -402,7 +402,7 @@ def test_whatever_happens_the_last_write_wins(steps: list[tuple[str, str]]) -> N
         elif step == "round":
             place.round()
         elif step == "upload":
-            outcome = result_of(place.copies.store(_coloured(argument), BytesSource([b"hello"])))
+            outcome = result_of(store_by(place.copies, _coloured(argument), BytesSource([b"hello"])))
             wanted = {argument, *(wanted if isinstance(outcome, SOSError) else ())}
             may_be_live = True
         else:

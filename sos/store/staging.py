@@ -43,7 +43,7 @@ MOST_PIECES = 64
 """Pieces that wait before a thread takes them, however short they are: each is an object of its own."""
 
 MOST_REMEMBERED = 4 * 1024 * 1024
-"""Bytes that were written in one piece, a whole chunk of a large object, from which on the system need not remember them.
+"""Bytes of a file, as many as a whole chunk has, from which on the system need not remember what was written of it.
 
 A large object would push out of its memory what is read more often: the index, and small blobs. And to find memory for each
 new chunk can cost more than to write it, while that of the last one is at hand: on a virtual machine, whose free memory is

@@ -59,8 +59,8 @@ class GroupWrite:
         self._slow = slow
         self._is_alive = is_alive
         self._asking: list[Deferred[None]] = []
-        self._asked = 0
         self._outcomes: list[list[Outcome]] = [[] for _ in range(count)]
+        self._tallies: list[CopyTally] = []
         self._running: dict[Server, Deferred[None]] = {}
         self._timer: IDelayedCall | None = None
         self._doubt: IDelayedCall | None = None
@@ -71,7 +71,7 @@ class GroupWrite:
 
         A tally goes on to count what slower members answer.
         """
-        self._asked = len(servers)
+        self._tallies = [CopyTally(self._needed, outcomes, len(servers)) for outcomes in self._outcomes]
         for server in servers:
             writing = Deferred.fromCoroutine(self._outcome_of(server, write))
             self._running[server] = writing
@@ -82,10 +82,6 @@ class GroupWrite:
                 self._doubt = self._clock.callLater(DOUBT, self._stop_hoping, doubtful)
             await self._decided
         return self._tallies
-
-    @property
-    def _tallies(self) -> list[CopyTally]:
-        return [CopyTally(self._needed, outcomes, self._asked) for outcomes in self._outcomes]
 
     async def _outcome_of(self, server: Server, write: Write) -> None:
         try:
@@ -121,13 +117,15 @@ class GroupWrite:
                 asking.addErrback(self._fail)
 
     async def _look_after(self, server: Server) -> None:
-        if not await self._is_alive(server) and server in self._running:
+        if not await self._is_alive(server):
             self._give_up_on(server)
 
     def _give_up_on(self, server: Server) -> None:
-        self._slow(server)
-        self._refused(server, ServerUnavailable(server.url, "it did not answer in time"))
-        self._running[server].cancel()
+        writing = self._running.get(server)
+        if writing is not None:  # it may have answered, or a fault of ours may have ended them all meanwhile
+            self._slow(server)
+            self._refused(server, ServerUnavailable(server.url, "it did not answer in time"))
+            writing.cancel()
 
     def _fail(self, failure: Failure) -> None:
         """Pass on a fault of ours; a question that nobody waits for any more is none."""
@@ -153,7 +151,6 @@ class GroupWrite:
     def _give_up(self) -> None:
         for server in list(self._running):
             self._give_up_on(server)
-        self._cancel()
 
     def _cancel(self) -> None:
         self._stop_timer()

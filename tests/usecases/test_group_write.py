@@ -29,6 +29,7 @@ class Members:
         self.cancelled: list[Server] = []
         self.answers: dict[Server, Deferred[Sequence[Received | SOSError]]] = {}
         self.dead: set[Server] = set()
+        self.fault_at: Server | None = None
         self.asked: list[Server] = []
         self.write = GroupWrite(1, needed, self.clock, self.slow.append, self._is_alive)
         self.running = Deferred.fromCoroutine(self.write.run(servers, self._write, doubtful))
@@ -38,8 +39,13 @@ class Members:
         return server not in self.dead
 
     def _write(self, server: Server) -> Deferred[Sequence[Received | SOSError]]:
-        self.answers[server] = Deferred(lambda _: self.cancelled.append(server))
+        self.answers[server] = Deferred(lambda answer: self._cancelled(server, answer))
         return self.answers[server]
+
+    def _cancelled(self, server: Server, answer: Deferred[Sequence[Received | SOSError]]) -> None:
+        self.cancelled.append(server)
+        if server == self.fault_at:
+            answer.errback(RuntimeError("a fault of ours"))
 
     def take(self, server: Server, store: str | None = None) -> None:
         """Let a member acknowledge."""
@@ -100,6 +106,18 @@ def test_a_straggler_may_finish_for_a_while_and_is_then_let_go() -> None:
         assert members.cancelled == ([] if finishes else [B])
         assert members.slow == ([] if finishes else [B])
         assert members.clock.getDelayedCalls() == []
+
+
+def test_a_straggler_that_fails_when_it_is_let_go_does_not_keep_the_others() -> None:
+    """A fault of ours ends all that still runs; nothing of that is met twice."""
+    members = Members(1, A, B, C)
+    members.fault_at = B
+    members.take(A)
+    members.clock.advance(STRAGGLE)
+    members.clock.advance(GIVE_UP)
+    assert members.cancelled == [B, C]
+    assert members.tally.copies == 1
+    assert members.clock.getDelayedCalls() == []
 
 
 def test_without_enough_copies_all_are_waited_for() -> None:

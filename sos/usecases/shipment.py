@@ -33,8 +33,7 @@ class Shipment:
         self._failed = failed
         self._guess = Guess()
         self._passed_over: set[str] = set()
-        self._fewest: int | None = None  # copies of a chunk that all members have answered
-        self._open: list[CopyTally] = []  # of chunks that slow members still take
+        self._tallies: list[CopyTally] = []  # of chunks that slow members still take, and the worst of the others
         self._storing: dict[Deferred[None], None] = {}  # in their order, so that a run can be had again
         self._in_memory = 0
         self._error: Failure | None = None
@@ -61,9 +60,7 @@ class Shipment:
     @property
     def copies(self) -> int:
         """The smallest number of copies that a chunk has now, 0 before the first has any."""
-        self._fold()
-        fewest = [] if self._fewest is None else [self._fewest]
-        return min((*fewest, *(tally.copies for tally in self._open)), default=0)
+        return min((tally.copies for tally in self._tallies), default=0)
 
     def cancel(self) -> None:
         """Let go of the members that still take something."""
@@ -77,15 +74,13 @@ class Shipment:
         deliver = load.renew_or_send if self._guess.is_worth_asking() else load.send
         with load:
             tally = await self._copies.deliver(entry, deliver, self._groups(), has_home=False)
-        self._open.append(tally)
-        self._fold()
+        self._keep(tally)
 
-    def _fold(self) -> None:
-        """Keep of the tallies that do not change any more only what is asked of them: an object has many chunks."""
-        complete = [tally.copies for tally in self._open if tally.is_complete]
-        if complete:
-            self._open = [tally for tally in self._open if not tally.is_complete]
-            self._fewest = min(complete) if self._fewest is None else min(self._fewest, *complete)
+    def _keep(self, tally: CopyTally) -> None:
+        """Keep a tally, and of those that do not change any more only the one with the fewest copies: chunks are many."""
+        tallies = [*self._tallies, tally]
+        complete = sorted((one for one in tallies if one.is_complete), key=lambda one: one.copies)
+        self._tallies = [*complete[:1], *(one for one in tallies if not one.is_complete)]
 
     def _groups(self) -> Iterator[Group]:
         """Give the groups in their order, but last those that passed a chunk on: a full one stays full for a while."""

@@ -8,8 +8,8 @@ LARGEST_OF_USE = 32 * 1024 * 1024 - 64 * 1024
 """Bytes: glibc learns nothing from a block of more than 32 MiB (``DEFAULT_MMAP_THRESHOLD_MAX``)."""
 
 OBJECTS = 5000
-"""New objects, beyond those that went, before the collector looks for cycles among them; Python's own number is 700. The
-requests of a few hundred clients are more than that, and none of them is a cycle."""
+"""New objects, beyond those that went, before the collector looks for cycles among them; Python's own number is 700, since
+3.13 2,000. The requests of a few hundred clients are more than that, and none of them is a cycle."""
 
 
 def keep_freed_memory() -> None:

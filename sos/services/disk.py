@@ -49,7 +49,7 @@ class DiskService(Service):
         self._sweep_age = sweep_age
         self._adopt = adopt
         self._wall = wall
-        self._seconds = reactor.seconds
+        self._reactor = reactor
         self._writing = Threads(reactor, WRITING_THREADS, f"writing {path}")
         self._committing = Threads(reactor, 1, f"committing {path}")
         self._scrubbing = Threads(reactor, 1, f"scrubbing {path}")
@@ -75,7 +75,7 @@ class DiskService(Service):
             must_exist=self._must_exist,
             tombstone_age=self._tombstone_age,
             sweep_age=self._sweep_age,
-            steady=self._seconds,
+            clock=self._reactor,
         )
 
     def startService(self) -> None:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from attrs import evolve
-from twisted.internet.defer import Deferred, DeferredLock, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
@@ -47,18 +47,10 @@ from sos.store.published import Published
 from sos.store.quarantine import Quarantine, Suspicion
 from sos.store.scrub import Scrub
 from sos.store.staging import Stage
+from sos.store.turns import Turns
 from sos.words.blob import BlobID, Entry, Kind, Span, Version
 from sos.words.errors import BlobDamaged, SOSError, Unavailable
-from sos.words.interfaces import (
-    ILocalReplica,
-    OpenBlob,
-    Received,
-    Removed,
-    ScrubStanding,
-    StoreStatus,
-    StoreSummary,
-    Swept,
-)
+from sos.words.interfaces import ILocalReplica, OpenBlob, Received, Removed, ScrubStanding, StoreStatus, StoreSummary, Swept
 
 T = TypeVar("T")
 
@@ -94,7 +86,7 @@ class DiskStore(InOneChange):
         self._examination = Examination(self._holdings, parts.reader, fs, tree, latch, workshop.in_thread)
         self._examining: set[Deferred[None]] = set()
         self._scrub = Scrub(parts.scrub, workshop, Mender(fs, tree), self._commits, parts.ages, self._marked)
-        self._reading = DeferredLock()
+        self._turns = Turns(parts.waiting)
         self._stages: set[Stage] = set()
         self._when_no_stages: Deferred[None] | None = None
         self._is_closed = False
@@ -104,6 +96,7 @@ class DiskStore(InOneChange):
     async def fetch(self, blob_id: BlobID, span: Span | None = None) -> OpenBlob:
         """Open a blob; its body has a descriptor of its own, so that whoever replaces the blob does not tear it."""
         self._check_open()
+        self._turns.note_user()
         try:
             return self._holdings.open(blob_id, span)
         except BytesSuspected as error:
@@ -175,6 +168,7 @@ class DiskStore(InOneChange):
 
     def _admitted(self, entry: Entry, body: IBodyProducer) -> Stage:
         """Make a stage, if a write can succeed at all; else stop the body before it brings anything."""
+        self._turns.note_user()
         try:
             self._check_write(entry)
             workshop = self._room_for(entry, limit_of(entry, body))
@@ -241,13 +235,13 @@ class DiskStore(InOneChange):
         return part_digests(buckets) if part is None else buckets[part * BUCKETS_A_PART : (part + 1) * BUCKETS_A_PART]
 
     async def entries(self, bucket: int, after: str = "", limit: int = 1000, buckets: int = 1) -> Sequence[Entry]:
-        """Give the next entries of a bucket, or of several, 1,000 at most; one list in each turn of the reactor."""
+        """Give the next entries of a bucket, or of several, 1,000 at most."""
         check_buckets(bucket, buckets)
-        return await self._in_turn(partial(self._read, self._listing.entries, bucket, after, limit, buckets))
+        return await self._turns.listed(partial(self._read, self._listing.entries, bucket, buckets), after, limit)
 
     async def strays(self, after: str = "", limit: int = 1000) -> Sequence[Entry]:
         """Give the next strays, 1,000 at most."""
-        return self._read(self._listing.strays, after, limit)
+        return await self._turns.listed(partial(self._read, self._listing.strays), after, limit)
 
     async def renew(self, entry: Entry) -> Received:
         """Change version and metadata of a blob whose bytes are here."""
@@ -272,7 +266,9 @@ class DiskStore(InOneChange):
 
     async def old_tombstones(self, after: str = "", limit: int = 1000) -> Sequence[Entry]:
         """Give the next tombstones that are older than the tombstone age, 1,000 at most."""
-        return self._read(self._listing.tombstones, self._ages.old_tombstones, after, limit)
+        return await self._turns.listed(
+            partial(self._read, self._listing.tombstones, self._ages.old_tombstones), after, limit
+        )
 
     async def drop_tombstones(self, tombstones: Sequence[tuple[BlobID, Version]]) -> int:
         """Drop tombstones, if they are old by our own clock."""
@@ -285,7 +281,7 @@ class DiskStore(InOneChange):
 
     async def of_kind(self, kind: Kind, after: str = "", limit: int = 1000) -> Sequence[Entry]:
         """Give the next live entries of a kind, 1,000 at most."""
-        return self._read(self._listing.of_kind, kind, after, limit)
+        return await self._turns.listed(partial(self._read, self._listing.of_kind, kind), after, limit)
 
     async def sweep(self, chunks: Sequence[tuple[BlobID, Version]], is_rehearsal: bool = False) -> Swept:
         """Turn old chunks into tombstones of their version."""

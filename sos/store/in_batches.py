@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import abc
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
-from twisted.internet.defer import DeferredLock
 from twisted.web.iweb import IBodyProducer
 
 from sos.concurrently import concurrently
@@ -23,11 +21,10 @@ from sos.store.commits import Commits
 from sos.store.holdings import Holdings
 from sos.store.index import Outcome, Write
 from sos.store.staging import Workshop
+from sos.store.turns import Turns
 from sos.words.blob import BlobID, Entry, Parcel
 from sos.words.errors import BlobConflict, BlobDamaged, BlobNotFound, SOSError
 from sos.words.interfaces import OpenBlob, Received
-
-T = TypeVar("T")
 
 AT_A_TIME = 4
 """Blobs that are read before others have their turn: a fifth of a millisecond, on slow cores half of one. A batch in one go
@@ -101,7 +98,7 @@ class InOneChange(InBatches):
     _commits: Commits
     _holdings: Holdings
     _workshop: Workshop
-    _reading: DeferredLock
+    _turns: Turns
 
     @abc.abstractmethod
     def _check_write(self, entry: Entry) -> None:
@@ -122,18 +119,14 @@ class InOneChange(InBatches):
 
     async def fetch_some(self, blob_ids: Sequence[BlobID]) -> Sequence[Parcel]:
         """Give small blobs with their bytes. One batch is read at a time: of several, each would take some of every turn."""
-        async with self._reading:
-            return await super().fetch_some(blob_ids)
-
-    async def _in_turn(self, read: Callable[[], T]) -> T:
-        """Read something long, when what was asked for before has been read and others had their turn."""
-        async with self._reading:
-            await self._let_others()
-            return read()
+        async with self._turns:
+            parcels = await super().fetch_some(blob_ids)
+            await self._let_others()  # all of it will be written down
+        return parcels
 
     async def _let_others(self) -> None:
-        """Go to a thread and back: meanwhile the reactor does what waits."""
-        await self._workshop.in_thread(_nothing)
+        """End a step."""
+        await self._turns.give_way()
 
     def _write_of(self, parcel: Parcel, is_roomy: bool) -> Write | SOSError:
         fault = fault_of(parcel)
@@ -158,7 +151,3 @@ class InOneChange(InBatches):
         except BlobConflict as error:
             return error
         return Received(outcome.held, self.uuid)
-
-
-def _nothing() -> None:
-    """Do nothing."""

@@ -103,7 +103,7 @@ class Listing:
         counts = self._rows.execute("SELECT name, value FROM counts").fetchall()
         return Overview(buckets, root_digest(buckets), {str(name, "ascii"): value for name, value in counts})
 
-    def entries(self, bucket: int, after: str, limit: int, buckets: int) -> Sequence[Entry]:
+    def entries(self, bucket: int, buckets: int, after: str, limit: int) -> Sequence[Entry]:
         """Give the next entries of a bucket, or of several."""
         if buckets == 1:
             return self._listed(_ENTRIES, bucket, after, limit)

@@ -13,6 +13,8 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from twisted.internet.interfaces import IReactorTime
+
 from sos.store import schema
 from sos.store.ages import DEFAULT_EXPIRY_GRACE, DEFAULT_SWEEP_AGE, DEFAULT_TOMBSTONE_AGE, Ages
 from sos.store.disk import DiskStore
@@ -52,7 +54,7 @@ def open_disk_store(
     tombstone_age: float = DEFAULT_TOMBSTONE_AGE,
     expiry_grace: float = DEFAULT_EXPIRY_GRACE,
     sweep_age: float = DEFAULT_SWEEP_AGE,
-    steady: Callable[[], float] | None = None,
+    clock: IReactorTime | None = None,
     make_uuid: Callable[[], str] = _random_uuid,
     make_fs: Callable[[Path, int], Fs] = Fs,
     scrub_in_thread: InThread | None = None,
@@ -67,16 +69,17 @@ def open_disk_store(
 
     Tombstones may be dropped `tombstone_age` seconds after they were taken, and expired blobs turn into tombstones
     `expiry_grace` seconds later; chunks that no manifest names may go after `sweep_age` seconds. All by this store's own
-    clock; where `steady` counts seconds, a wall clock that is set ahead meanwhile makes nothing old.
+    clock; where `clock` counts seconds, a wall clock that is set ahead meanwhile makes nothing old. By it whoever reads much
+    waits, too, while others have their turn; without one he does not.
     """
     claimed = claim(path, must_exist=must_exist, make_uuid=make_uuid)
     with contextlib.ExitStack() as undo:
         undo.callback(os.close, claimed.descriptor)
         fs = make_fs(path, claimed.descriptor)
-        ages = Ages(wall, tombstone_age, expiry_grace, sweep_age, steady)
+        ages = Ages(wall, tombstone_age, expiry_grace, sweep_age, None if clock is None else clock.seconds)
         threads = (in_thread, commit_in_thread, scrub_in_thread or in_thread)
         with _refusing(path):
-            store = _opened(claimed, fs, reserve, threads, ages, undo)
+            store = _opened(claimed, fs, reserve, threads, ages, clock, undo)
         undo.pop_all()
     return store
 
@@ -101,6 +104,7 @@ def _opened(
     reserve: Reserve,
     threads: tuple[InThread, InThread, InThread],
     ages: Ages,
+    clock: IReactorTime | None,
     undo: contextlib.ExitStack,
 ) -> DiskStore:
     """Recover what was left behind, and put the store together; what it opens is closed by `undo` where that fails."""
@@ -131,6 +135,7 @@ def _opened(
             dropped=dropped(index),
             scrub=ScrubParts(scrubbing, opening, scrub_in_thread, index.meta(NOTE)),
             release=lambda: _release(claimed, index, (reader, listing, scrubbing), latch),
+            waiting=clock,
         )
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from attrs import frozen
+from twisted.internet.interfaces import IReactorTime
 
 from sos.store import replica
 from sos.store.ages import Ages
@@ -36,3 +37,5 @@ class Parts:
     dropped: replica.Dropped
     scrub: ScrubParts
     release: Callable[[], None]
+    waiting: IReactorTime | None
+    """What readers of much wait by, so that others have their turn."""

@@ -14,14 +14,17 @@ from sos.decisions.buckets import bucket_of
 from sos.store.disk import DiskStore
 from sos.store.in_batches import AT_A_TIME
 from sos.store.room import Reserve
+from sos.store.turns import RESTS
 from sos.words.blob import BlobID, Entry, Parcel, Version
 from sos.words.errors import BlobConflict, SOSError, StoreFull, StoreReadOnly, Unavailable
 from sos.words.interfaces import Received
 from tests.store.faults import Bench, database_error
 from tests.store.test_commits import HeldThread, commits
+from tests.store.turn_clock import TurnClock
 from tests.support import bytes_body, failure_of, success_of
 
 NUMBER = 20
+LOOK = 0.01
 
 
 def parcels() -> list[Parcel]:
@@ -140,20 +143,38 @@ def test_a_sender_that_leaves_is_no_fault_of_the_store(bench: Bench, thread: Hel
     success_of(store.close())
 
 
-def test_while_a_batch_is_read_others_have_their_turn(bench: Bench, thread: HeldThread) -> None:
-    """Some blobs at a time: whoever asks for something else does not wait for all of them."""
-    store = bench.open(in_thread=thread)
+def test_while_a_batch_is_read_others_have_their_turn(bench: Bench) -> None:
+    """Some blobs at a time, and once more before they are sent: whoever asks for something else does not wait for all."""
+    clock = TurnClock()
+    store = bench.open(clock=clock)
     success_of(store.receive_some(parcels()))
     names = [parcel.entry.id for parcel in parcels()]
     reading = Deferred.fromCoroutine(_fetched(store, names))
     turns = 0
     while not reading.called:
-        assert thread.waiting == 1
         assert success_of(store.stat(names[0])) == parcels()[0].entry
-        thread.run()
+        clock.turn()
         turns += 1
-    assert turns == NUMBER // AT_A_TIME
+    assert turns == NUMBER // AT_A_TIME + 1
     assert success_of(reading) == parcels()
+    success_of(store.close())
+
+
+@pytest.mark.parametrize("do", [None, "fetch", "receive"])
+def test_while_users_are_there_a_round_takes_its_time(bench: Bench, do: str | None) -> None:
+    """Where nobody asks for a blob or brings one, a turn of the reactor's is all that it waits for."""
+    clock = TurnClock(LOOK)
+    store = bench.open(clock=clock)
+    success_of(store.receive_some(parcels()))
+    reading = Deferred.fromCoroutine(_fetched(store, [parcel.entry.id for parcel in parcels()]))
+    if do == "fetch":
+        success_of(store.fetch(parcels()[0].entry.id))
+    elif do == "receive":
+        success_of(store.receive(Entry(id=BlobID("new"), version=Version(9)), bytes_body(b"new")))
+    clock.turn()
+    assert clock.turn() == ([0] if do is None else [pytest.approx(RESTS * LOOK)])
+    while not reading.called:
+        clock.turn()
     success_of(store.close())
 
 
@@ -161,15 +182,17 @@ async def _fetched(store: DiskStore, names: Sequence[BlobID]) -> Sequence[Parcel
     return await store.fetch_some(names)
 
 
-def test_of_what_is_long_to_read_one_thing_is_read_in_a_turn(bench: Bench, thread: HeldThread) -> None:
+def test_of_what_is_long_to_read_one_thing_is_read_in_a_turn(bench: Bench) -> None:
     """A round asks for many lists at once, and all of them together would hold up whoever asks for one blob."""
-    store = bench.open(in_thread=thread)
+    clock = TurnClock()
+    store = bench.open(clock=clock)
     success_of(store.receive_some(parcels()))
     buckets = sorted({bucket_of(parcel.entry.id) for parcel in parcels()})[:5]
     asking = [Deferred.fromCoroutine(_listed(store, bucket)) for bucket in buckets]
     for number in range(len(buckets)):
         assert sum(one.called for one in asking) == number
-        thread.run()
+        clock.turn()
+        clock.turn()
     listed = [entry for one in asking for entry in success_of(one)]
     assert {entry.id for entry in listed} == {one.entry.id for one in parcels() if bucket_of(one.entry.id) in buckets}
     success_of(store.close())

@@ -80,7 +80,7 @@ ROWS = (
     Row("start-memory", "RSS after it", "MiB", scale.memory, "empty store", _most(120, 80)),
     Row("names", "/blobs, names", "/s", scale.names, "bare SQLite", _least(300_000, 600_000)),
     Row("names-growth", "growth while they are listed", "MiB", scale.names_growth, goal=_most(16)),
-    Row("p99-scrub", "GET p99 beside a scrub", "ms", latencies.beside_scrub, "idle", Goal(1.3, at_most=True), ("wrk",)),
+    Row("p99-scrub", "GET p99 beside a scrub", "ms", latencies.beside_scrub, "idle", Goal(1.3, at_most=True)),
     Row(
         "p99-busy",
         "GET p99 beside scrub and replication",
@@ -88,7 +88,6 @@ ROWS = (
         latencies.beside_scrub_and_replication,
         "idle",
         Goal(1.5, 1.2, at_most=True),
-        ("wrk",),
     ),
 )
 

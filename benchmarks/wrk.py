@@ -19,7 +19,7 @@ _NEVER = "600s"
 _TIMES = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _SIZES = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 _TOTAL = re.compile(r"^\s+(\d+) requests in ([\d.]+)(us|ms|s|m|h), ([\d.]+)([KMGT]?B) read$", re.MULTILINE)
-_PERCENTILE = re.compile(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s|m|h)$", re.MULTILINE)
+_MEDIAN = re.compile(r"^\s+50%\s+([\d.]+)(us|ms|s|m|h)$", re.MULTILINE)
 _TROUBLE = re.compile(r"^\s+(Socket errors: .*|Non-2xx or 3xx responses: \d+)$", re.MULTILINE)
 
 
@@ -31,8 +31,6 @@ class Report:
     seconds: float
     bytes_read: float
     median_seconds: float
-    p99_seconds: float
-    """Of a hundred answers one took longer."""
 
     @property
     def rate(self) -> float:
@@ -45,8 +43,8 @@ def parsed(output: str, body_size: int) -> Report:
     if trouble := _TROUBLE.search(output):
         raise Wrong(f"wrk says: {trouble[1]}.")
     total = _TOTAL.search(output)
-    took = {share: float(number) * _TIMES[unit] for share, number, unit in _PERCENTILE.findall(output)}
-    if total is None or len(took) != 2:
+    median = _MEDIAN.search(output)
+    if total is None or median is None:
         raise Wrong(f"wrk says nothing that can be read: {output[-300:]!r}.")
     requests, bytes_read = int(total[1]), float(total[4]) * _SIZES[total[5]]
     if not requests:
@@ -54,7 +52,7 @@ def parsed(output: str, body_size: int) -> Report:
     # wrk rounds what it read to two places, which of 1.00 GB is half a percent
     if bytes_read < requests * body_size * 0.99:
         raise Wrong(f"wrk read {bytes_read:.0f} bytes in {requests} answers: bodies of {body_size} bytes cannot be in them.")
-    return Report(requests, float(total[2]) * _TIMES[total[3]], bytes_read, took["50"], took["99"])
+    return Report(requests, float(total[2]) * _TIMES[total[3]], bytes_read, float(median[1]) * _TIMES[median[2]])
 
 
 def load(url: str, body_size: int, seconds: float, connections: int = 16, script: Path | None = None) -> Report:

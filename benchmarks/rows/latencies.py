@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import statistics
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from attrs import define
+from attrs import define, field
 
-from benchmarks import wrk
+from benchmarks import arrivals
+from benchmarks.arrivals import Order, Slowest
 from benchmarks.asking import check_same, status_of
 from benchmarks.bench import Bench, in_turn
-from benchmarks.figures import Measured, Wrong
+from benchmarks.figures import Measured, Wrong, shown
 from benchmarks.filled import SIZE, copy, name_of, numbers_in_turn, payload_of
 from benchmarks.machine import LOAD_CORE
 from benchmarks.running import PATIENCE, Running
@@ -30,24 +33,34 @@ _NICE = ("nice", "-n", "19")
 class Load:
     """GETs of many blobs in turn."""
 
-    script: Path
-    first: str
+    paths: Sequence[str]
+    seen: dict[str, list[float]] = field(factory=lambda: defaultdict(list))
+    """What the clients saw at each server, by its URL."""
 
     @classmethod
-    def of(cls, bench: Bench, count: int, *servers: Served) -> Load:
+    def of(cls, count: int, *servers: Served) -> Load:
         """Ask for some of so many blobs in turn, and see that servers give the right bytes for a few of them."""
         numbers = numbers_in_turn(count)
         paths = [f"/blob/{name_of(number)}" for number in numbers]
         for number, path in list(zip(numbers, paths, strict=True))[:10]:
             for server in servers:
                 check_same(server.port, path, payload_of(number))
-        return cls(wrk.script_of(paths, bench.directory), paths[0])
+        return cls(paths)
 
     def p99(self, served: Served, seconds: float) -> float:
-        """Give the milliseconds that 99 of 100 answers stay below."""
-        url = served.url(self.first)
-        wrk.load(url, SIZE, _WARM_SECONDS, _CLIENTS, self.script)
-        return 1000 * wrk.load(url, SIZE, seconds, _CLIENTS, self.script).p99_seconds
+        """Give the milliseconds after which 99 of 100 answers are there."""
+        self._slowest(served, _WARM_SECONDS)
+        slowest = self._slowest(served, seconds)
+        self.seen[served.url("")].append(slowest.seen)
+        return slowest.arrived
+
+    def _slowest(self, served: Served, seconds: float) -> Slowest:
+        return arrivals.load(Order(port=served.port, paths=self.paths, size=SIZE, clients=_CLIENTS, seconds=seconds))
+
+    def note(self, busy: Served, idle: Served) -> str:
+        """Say what the clients saw, who share a core with others."""
+        medians = [shown(statistics.median(self.seen[served.url("")])) for served in (busy, idle)]
+        return f"as the clients saw it, {medians[0]} ms beside {medians[1]} ms"
 
 
 @define
@@ -122,7 +135,7 @@ def _servers(bench: Bench) -> tuple[Served, Served]:
 
 
 def _in_turn(bench: Bench, idle: Served, work: Work) -> Measured:
-    load, seconds = Load.of(bench, bench.plan.many_blobs, idle, work.busy), 2 * bench.plan.seconds
+    load, seconds = Load.of(bench.plan.many_blobs, idle, work.busy), 2 * bench.plan.seconds
 
     def beside_work() -> float:
         work.go_on()
@@ -131,4 +144,5 @@ def _in_turn(bench: Bench, idle: Served, work: Work) -> Measured:
         work.pause()
         return p99
 
-    return Measured(*in_turn(bench.plan.pairs, beside_work, lambda: load.p99(idle, seconds)))
+    sos, reference = in_turn(bench.plan.pairs, beside_work, lambda: load.p99(idle, seconds))
+    return Measured(sos, reference, (load.note(work.busy, idle),))

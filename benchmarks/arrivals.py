@@ -142,7 +142,7 @@ def _ready(selector: selectors.BaseSelector) -> Iterator[Asking]:
 
 
 def _noted(notes: Sequence[tuple[int, int, bytes]]) -> int | None:
-    """Read when something came, in nanoseconds of the unix time; the kernel may begin to note it a little later than asked."""
+    """Read when something came, in nanoseconds of the unix time; the kernel may begin to note it a little late."""
     for level, kind, what in notes:
         if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):
             seconds, nanoseconds = _TIMESPEC.unpack(what)

@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from sos.decisions.batch import LARGEST, ROOM, weight
 from sos.decisions.tally import Copied, CopyTally
 from sos.http.bodies import BytesSource
-from sos.usecases.coalescing import LONGEST_WAIT, TOGETHER, Coalescer, Consignment
+from sos.usecases.coalescing import FEW, LONGEST_WAIT, TOGETHER, Coalescer, Consignment
 from sos.usecases.load import Load
 from sos.words.blob import BlobID, Entry, Parcel
 from tests.support import failure_of, success_of
@@ -113,6 +113,38 @@ def test_while_a_batch_is_under_way_others_wait_for_the_next() -> None:
     assert members.sent == [["a", "b"], ["c", "d"]]
     members.answer()
     assert [name_in(success_of(one)) for one in asking] == ["a", "b", "c", "d"]
+
+
+def test_where_few_write_they_go_beside_each_other() -> None:
+    """As soon as as many wait as are under way: two clients do not wait for each other."""
+    members = Members()
+    members.ask("a")
+    members.answer()
+    asking = members.ask("b", "c", "d")
+    assert members.sent == [["a"], ["b"], ["c"]]
+    asking += members.ask("e")
+    assert members.sent[3:] == [["d", "e"]]
+    asking += members.ask("f", "g", "h", "i")
+    assert len(members.sent) == 4
+    members.answer()
+    members.answer()
+    assert members.sent[4:] == [["f", "g", "h", "i"]]
+    members.answer()
+    members.answer()
+    assert [name_in(success_of(one)) for one in asking] == ["b", "c", "d", "e", "f", "g", "h", "i"]
+    assert members.clock.getDelayedCalls() == []
+
+
+def test_where_more_write_they_wait_for_each_other() -> None:
+    """A batch that has ended says how many there are; one that is small again, that they are few again."""
+    members, _ = busy("a", "b", "c")
+    members.answer()
+    members.answer()
+    members.ask("d", "e")
+    members.answer()
+    assert members.sent == [["a", "b", "c"], ["d"], ["e"]]
+    members.ask("f")
+    assert members.sent[3:] == [["f"]]
 
 
 def test_what_is_under_way_for_long_is_not_waited_for() -> None:
@@ -234,7 +266,7 @@ def test_who_gives_up_on_the_one_under_way_lets_the_others_go() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3))))
 def test_every_write_has_its_own_tally(deeds: list[tuple[int, int]]) -> None:
-    """Whatever comes when: asked for, answered, given up. Only what has waited for long goes beside another."""
+    """Whatever comes when: asked for, answered, given up. Only few go beside others, and what has waited for long."""
     members = Members()
     asking: list[tuple[str, Writing]] = []
     given_up: list[Writing] = []
@@ -252,7 +284,7 @@ def test_every_write_has_its_own_tally(deeds: list[tuple[int, int]]) -> None:
             is_late = True
         elif members.waiting:
             members.answer()
-        assert len(members.waiting) <= 1 or is_late
+        assert len(members.waiting) <= 1 + FEW or is_late
     while members.waiting:
         members.answer()
     for name, one in asking:

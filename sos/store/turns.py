@@ -24,8 +24,9 @@ from sos.words.blob import Entry
 RESTS = 3
 """Times as long as a step took that its reader rests while users ask: a quarter of the time is left to it then."""
 
-LONGEST_REST = 0.1
-"""Seconds that a rest takes at most: a step during which the machine stood still says nothing about others."""
+LONGEST_REST = 0.005
+"""Seconds that a rest takes at most. A longer step waits for a slow disk, or the machine stood still; and sixteen batches of
+thirty steps, each of which waits for those before it, must be there in 30 s (`Deadlines.first_byte`)."""
 
 ENTRIES_A_STEP = 64
 """Entries that are listed in a step, each some ten microseconds; of several buckets together there are seldom more."""

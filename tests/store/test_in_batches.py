@@ -24,7 +24,7 @@ from tests.store.turn_clock import TurnClock
 from tests.support import bytes_body, failure_of, success_of
 
 NUMBER = 20
-LOOK = 0.01
+LOOK = 0.001
 
 
 def parcels() -> list[Parcel]:

@@ -13,7 +13,7 @@ from sos.words.errors import Unavailable
 from tests.store.turn_clock import TurnClock
 from tests.support import failure_of, success_of
 
-LOOK = 0.01
+LOOK = 0.001
 NUMBER = 2 * ENTRIES_A_STEP + 5
 
 

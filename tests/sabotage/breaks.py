@@ -247,6 +247,14 @@ BREAKS: Sequence[Break] = [
         ),
     ),
     Break(
+        "round-takes-all-turns",
+        "I21",
+        (
+            "tests/store/test_turns.py::test_where_users_ask_it_rests_for_longer_than_the_step_took",
+            "tests/store/test_in_batches.py::test_while_a_batch_is_read_others_have_their_turn",
+        ),
+    ),
+    Break(
         "unknown-internal-header",
         "S7",
         ("tests/web/test_blobs.py::BlobServerTests::test_an_internal_header_that_nobody_knows_is_refused",),

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,18 @@ def main(environment: Mapping[str, str]) -> int:
         facts = {**run_facts(Path(directory)), "quick": plan is QUICK}
         shared: dict[str, Path] = {}
         with on_core(LOAD_CORE):
-            lines = [_measured(row, Bench(plan, Path(directory), shared, peer)) for row in rows]
-    _keep(lines, facts)
+            lines = measured(rows, lambda: Bench(plan, Path(directory), shared, peer), lambda some: _keep(some, facts))
     sys.stdout.write(f"{_heading(facts)}\n\n{table_of(lines)}")
     return _FAILED if any(line.is_wrong for line in lines) else _MEASURED
+
+
+def measured(rows: Sequence[Row], bench: Callable[[], Bench], keep: Callable[[Sequence[Line]], None]) -> Sequence[Line]:
+    """Measure rows, each on a bench of its own; what there is, is kept after each, for a run may be broken off."""
+    lines: list[Line] = []
+    for row in rows:
+        lines.append(_measured(row, bench()))
+        keep(lines)
+    return lines
 
 
 def picked(pattern: str) -> Sequence[Row]:

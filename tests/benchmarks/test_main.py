@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from benchmarks.__main__ import is_set, main, picked
-from benchmarks.catalogue import GROWTH, ROWS
+from benchmarks.__main__ import is_set, main, measured, picked
+from benchmarks.bench import QUICK, Bench
+from benchmarks.catalogue import GROWTH, ROWS, Row
+from benchmarks.figures import Measured
 from benchmarks.tools import PACKAGES, missing, sentence
 
 
@@ -37,6 +41,19 @@ def test_a_pattern_that_picks_nothing_is_refused(pattern: str, said: str, capsys
     """With the names that there are; nothing is started."""
     assert main({"ROWS": pattern}) == 2
     assert said in capsys.readouterr().err
+
+
+def test_what_was_measured_is_kept_when_the_run_is_broken_off(tmp_path: Path) -> None:
+    """Ten minutes are long, and the first rows are as good as the last."""
+
+    def broken_off(bench: Bench) -> Measured:
+        raise KeyboardInterrupt
+
+    rows = [Row(name, name, "/s", measure) for name, measure in (("a", lambda _: Measured((1.0,))), ("b", broken_off))]
+    kept: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        measured(rows, lambda: Bench(QUICK, tmp_path, {}, None), lambda lines: kept.extend(line.name for line in lines))
+    assert kept == ["a"]
 
 
 @pytest.mark.parametrize(("value", "on"), [("1", True), ("yes", True), ("0", False), ("", False)])

@@ -16,15 +16,14 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from attrs import asdict, define, field, frozen
 
 from benchmarks.figures import Wrong
 from benchmarks.machine import LOAD_CORE, ROOT, on_core
-from benchmarks.traffic import length_of
+from benchmarks.traffic import body_start, connected, ready, with_piece
 
-_PATIENCE = 60.0
 _SO_TIMESTAMPNS = 35
 """Of ``asm-generic/socket.h``; Python's `socket` does not name it."""
 
@@ -80,13 +79,11 @@ class Asking:
         """Read on; give whether the answer is complete. Raises `Wrong` for one that is not what it must be."""
         piece, notes, _, _ = self.connection.recvmsg(65536, socket.CMSG_SPACE(_TIMESPEC.size))
         now = time.time_ns()
-        if not piece:
-            raise Wrong("A connection was closed in the middle of a load.")
-        self._received += piece
-        end = self._received.find(b"\r\n\r\n")
-        if end < 0 or len(self._received) < end + 4 + length_of(self._received[: end + 2]):
+        self._received = with_piece(self._received, piece)
+        start = body_start(self._received)
+        if start is None:
             return False
-        if not self._received.startswith(b"HTTP/1.1 200 ") or len(self._received) != end + 4 + self.size:
+        if not self._received.startswith(b"HTTP/1.1 200 ") or len(self._received) != start + self.size:
             raise Wrong(f"A GET was answered {self._received[:300]!r}.")
         self.seen.append(now - self._sent)
         came = _noted(notes)
@@ -102,12 +99,12 @@ def run(order: Order) -> Slowest:
     )
     selector = selectors.DefaultSelector()
     deadline = time.perf_counter() + order.seconds
-    asking = [_connected(order) for _ in range(order.clients)]
+    asking = [Asking(connected(order.host, order.port), order.size) for _ in range(order.clients)]
     for each in asking:
         selector.register(each.connection, selectors.EVENT_READ, each)
         each.send(next(requests))
     while time.perf_counter() < deadline:
-        for done in _ready(selector):
+        for done in ready(selector):
             if done.take():
                 done.send(next(requests))
     return slowest_of([took for each in asking for took in each.arrived], [took for each in asking for took in each.seen])
@@ -125,20 +122,6 @@ def p99(times: Sequence[int]) -> int:
     if not times:
         raise Wrong("There was no answer at all.")
     return sorted(times)[math.ceil(0.99 * len(times)) - 1]
-
-
-def _connected(order: Order) -> Asking:
-    connection = socket.create_connection((order.host, order.port), _PATIENCE)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return Asking(connection, order.size)
-
-
-def _ready(selector: selectors.BaseSelector) -> Iterator[Asking]:
-    ready = selector.select(_PATIENCE)
-    if not ready:
-        raise Wrong(f"No GET was answered for {_PATIENCE:.0f} s.")
-    for key, _ in ready:
-        yield key.data
 
 
 def _noted(notes: Sequence[tuple[int, int, bytes]]) -> int | None:

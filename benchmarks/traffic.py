@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from attrs import asdict, define, frozen
 
@@ -79,6 +80,36 @@ def length_of(head: bytes) -> int:
     return int(lowered[start + len(_LENGTH) : lowered.index(b"\r\n", start)])
 
 
+def connected(host: str, port: int) -> socket.socket:
+    """Connect; what is sent leaves at once."""
+    connection = socket.create_connection((host, port), _PATIENCE)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def ready(selector: selectors.BaseSelector) -> Iterator[Any]:
+    """Give what was registered with each connection on which something came. Raises `Wrong` where nothing does."""
+    keys = selector.select(_PATIENCE)
+    if not keys:
+        raise Wrong(f"No request was answered for {_PATIENCE:.0f} s.")
+    for key, _ in keys:
+        yield key.data
+
+
+def with_piece(received: bytes, piece: bytes) -> bytes:
+    """Put a piece of an answer to those before it. Raises `Wrong` for the end of the connection."""
+    if not piece:
+        raise Wrong("A connection was closed in the middle of a load.")
+    return received + piece
+
+
+def body_start(received: bytes) -> int | None:
+    """Say where the body of an answer begins, None as long as not all of it is there."""
+    end = received.find(b"\r\n\r\n")
+    is_whole = end >= 0 and len(received) >= end + 4 + length_of(received[: end + 2])
+    return end + 4 if is_whole else None
+
+
 @define
 class Talk:
     """One connection: a request, its answer, the next request."""
@@ -94,12 +125,8 @@ class Talk:
 
     def take(self) -> bool:
         """Read on; give whether the answer is complete. Raises `Wrong` for one that is not what it must be."""
-        piece = self.connection.recv(65536)
-        if not piece:
-            raise Wrong("A connection was closed in the middle of a load.")
-        self.received += piece
-        end = self.received.find(b"\r\n\r\n")
-        if end < 0 or len(self.received) < end + 4 + length_of(self.received[: end + 2]):
+        self.received = with_piece(self.received, self.connection.recv(65536))
+        if body_start(self.received) is None:
             return False
         if not self.received.startswith(b"HTTP/1.1 200 ") or b'"%b"' % self.name not in self.received:
             raise Wrong(f"An upload was answered {self.received[:300]!r}.")
@@ -113,19 +140,15 @@ def run(order: Order) -> Done:
     started = time.perf_counter()
     talking = finished = 0
     for _, number in zip(range(order.clients), numbers, strict=False):  # in this order: else zip would drop a number
-        talk = Talk(socket.create_connection((order.host, order.port), _PATIENCE))
-        talk.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        talk = Talk(connected(order.host, order.port))
         talk.send(name_of(order, number), request_of(order, number))
         selector.register(talk.connection, selectors.EVENT_READ, talk)
         talking += 1
     while talking:
-        ready = selector.select(_PATIENCE)
-        if not ready:
-            raise Wrong(f"No upload was answered for {_PATIENCE:.0f} s.")
-        for key, _ in ready:
-            if key.data.take():
+        for talk in ready(selector):
+            if talk.take():
                 finished += 1
-                talking -= not _goes_on(key.data, order, numbers)
+                talking -= not _goes_on(talk, order, numbers)
     return Done(finished, time.perf_counter() - started)
 
 

@@ -131,8 +131,7 @@ class Listing:
         self._connection.close()
 
     def _listed(self, query: str, *arguments: Any) -> Sequence[Entry]:
-        *bounds, limit = arguments
-        found = self._connection.execute(query, (*bounds, max(0, min(limit, MOST_ENTRIES)))).fetchall()
+        found = self._connection.execute(query, arguments).fetchall()
         return [_entry_of(BlobID(str(values[0], "ascii")), values) for values in found]
 
 

@@ -6,7 +6,7 @@ What comes from a peer is not trusted: every field is checked, and what is wrong
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -19,6 +19,8 @@ from sos.words.versions import LARGEST
 
 MOST_ENTRIES_JSON = 24 * 1024 * 1024
 """Bytes of a page of 1,000 entries, each with 8 KiB of metadata in which every byte is escaped."""
+
+_ENTRIES_A_PIECE = 16
 
 MOST_NAMED = 1000
 """Tombstones that one request may drop, or chunks that it may sweep."""
@@ -76,7 +78,15 @@ def entry_of(shape: Any) -> Entry:
 
 def entries_json(entries: Sequence[Entry]) -> bytes:
     """Write a page of entries."""
-    return compact([entry_shape(entry) for entry in entries])
+    return b"".join(entries_pieces(entries))
+
+
+def entries_pieces(entries: Sequence[Entry]) -> Iterator[bytes]:
+    """Write a page of entries piece by piece: each takes as long as reading a blob or two."""
+    for at in range(0, len(entries), _ENTRIES_A_PIECE):
+        shapes = [entry_shape(entry) for entry in entries[at : at + _ENTRIES_A_PIECE]]
+        yield (b"," if at else b"[") + compact(shapes)[1:-1]
+    yield b"]" if entries else b"[]"
 
 
 def entries_of(payload: bytes) -> list[Entry]:

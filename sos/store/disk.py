@@ -85,8 +85,9 @@ class DiskStore(InOneChange):
         self._holdings = Holdings(parts.reader, parts.recent, fs, tree, latch, self._suspect, parts.ages.wall)
         self._examination = Examination(self._holdings, parts.reader, fs, tree, latch, workshop.in_thread)
         self._examining: set[Deferred[None]] = set()
-        self._scrub = Scrub(parts.scrub, workshop, Mender(fs, tree), self._commits, parts.ages, self._marked)
         self._turns = Turns(parts.waiting)
+        mender = Mender(fs, tree)
+        self._scrub = Scrub(parts.scrub, workshop, mender, self._commits, parts.ages, self._turns, self._marked)
         self._stages: set[Stage] = set()
         self._when_no_stages: Deferred[None] | None = None
         self._is_closed = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from twisted.web.iweb import IBodyProducer
 
@@ -25,10 +25,6 @@ from sos.store.turns import Turns
 from sos.words.blob import BlobID, Entry, Parcel
 from sos.words.errors import BlobConflict, BlobDamaged, BlobNotFound, SOSError
 from sos.words.interfaces import OpenBlob, Received
-
-AT_A_TIME = 4
-"""Blobs that are read before others have their turn: a fifth of a millisecond, on slow cores half of one. A batch in one go
-takes thirty times that, for which one reader in a hundred waited."""
 
 
 class InBatches(abc.ABC):
@@ -47,20 +43,19 @@ class InBatches(abc.ABC):
         check_names(blob_ids)
         parcels: list[Parcel] = []
         room = ROOM
-        for number, blob_id in enumerate(blob_ids):
-            if number % AT_A_TIME == AT_A_TIME - 1:
-                await self._let_others()
+        for blob_id in blob_ids:
             parcel = await self._parcel_of(blob_id)
             if parcel is not None:
                 room -= weight(parcel.entry)
                 if room < 0:
                     break
                 parcels.append(parcel)
+            await self._let_others()
         return parcels
 
     @abc.abstractmethod
     async def _let_others(self) -> None:
-        """Let others have their turn, where reading takes any time."""
+        """Let others have their turn, where reading a blob takes any time."""
 
     async def receive_some(self, parcels: Sequence[Parcel]) -> Sequence[Received | SOSError]:
         """Take small blobs in side by side."""
@@ -118,14 +113,16 @@ class InOneChange(InBatches):
         return [self._told(next(outcomes)) if isinstance(write, Write) else write for write in writes]
 
     async def fetch_some(self, blob_ids: Sequence[BlobID]) -> Sequence[Parcel]:
-        """Give small blobs with their bytes. One batch is read at a time: of several, each would take some of every turn."""
+        """Give small blobs with their bytes. One batch is read at a time."""
         async with self._turns:
-            parcels = await super().fetch_some(blob_ids)
-            await self._let_others()  # all of it will be written down
-        return parcels
+            return await super().fetch_some(blob_ids)
+
+    async def in_turns(self, pieces: Iterable[bytes]) -> Sequence[bytes]:
+        """Make a long answer piece by piece."""
+        return await self._turns.each(pieces)
 
     async def _let_others(self) -> None:
-        """End a step."""
+        """End a piece."""
         await self._turns.give_way()
 
     def _write_of(self, parcel: Parcel, is_roomy: bool) -> Write | SOSError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import define, field, frozen
@@ -15,8 +16,8 @@ from sos.words.blob import blob_id
 from sos.words.errors import BlobDamaged, InvalidBlobID
 
 ROWS_A_STEP = 16
-"""Rows read at a time: so few that who is served meanwhile shares the interpreter with them for a millisecond, not for
-five. With 64 KiB of bytes in each they are 1 MiB."""
+"""Rows read at a time: so few that who is served meanwhile hardly waits for the thread that reads them. With 64 KiB of bytes
+in each they are 1 MiB."""
 
 BYTES_A_ROW = 512
 """What reading a row is taken for, beside its bytes: more than it has, for it is work, too."""
@@ -35,6 +36,9 @@ _EXTENT = """
     (SELECT total(value) FROM counts WHERE name IN ('live', 'deleted', 'damaged'))
 """
 _LAST_NUMBER = (1 << 63) - 1
+
+RawRow = tuple[Any, ...]
+"""A row as the database gives it, with its bytes if it has them there."""
 
 
 @define
@@ -59,6 +63,29 @@ class RowsSeen:
         """Whether nothing is wrong with them, as far as the database goes."""
         return not (self.distrusted or self.misplaced or self.loose or self.suspicions)
 
+    def look_at(self, values: RawRow) -> None:
+        """Check a row, and the bytes that the database has of it: a piece of work for the reactor's thread."""
+        raw_id, bucket, *fields, number, payload = values
+        try:
+            row = row_of(blob_id(raw_id), number, tuple(fields), payload)
+        except (BlobDamaged, InvalidBlobID, TypeError):  # the ID, too, may be anything
+            self.distrusted.append(number)
+            return
+        if bucket != bucket_of(row.entry.id):
+            self.misplaced.append(number)
+        if row.entry.is_live and not row.entry.is_damaged:
+            self._look_at_bytes(row)
+
+    def _look_at_bytes(self, row: Row) -> None:
+        if row.file is not None:
+            self.files.append(row)
+            return
+        payload = row.payload if isinstance(row.payload, bytes) else None
+        self.size += len(payload or b"")
+        if payload is None or hashlib.sha256(payload).digest() != row.entry.sha256:
+            why = "The bytes in the database do not have their SHA-256."
+            self.suspicions.append(Suspicion(row.entry.id, None, why))
+
 
 @frozen
 class Extent:
@@ -75,40 +102,14 @@ class RowWalk:
         """Read through a connection of its own."""
         self._connection = connection
 
-    def step(self, after: int) -> RowsSeen:
-        """Look at the rows behind a number. No read stays open between two steps."""
+    def read(self, after: int) -> tuple[Sequence[RawRow], RowsSeen]:
+        """Read the rows behind a number, which are still to be looked at. No read stays open until the next."""
         rows = self._connection.execute(_ROWS, (after,)).fetchall()
         last = rows[-1][-2] if rows else None
-        seen = RowsSeen(last, len(rows), BYTES_A_ROW * len(rows))
-        for values in rows:
-            self._look_at(values, seen)
         loose = self._connection.execute(_LOOSE, (after, _LAST_NUMBER if last is None else last)).fetchall()
-        seen.loose = [number for (number,) in loose]
-        return seen
+        return rows, RowsSeen(last, len(rows), BYTES_A_ROW * len(rows), loose=[number for (number,) in loose])
 
     def extent(self) -> Extent:
         """Say how much there is to walk, by what is noted of it."""
         last, size, rows = self._connection.execute(_EXTENT).fetchone()
         return Extent(last, max(0, int(size + BYTES_A_ROW * rows)))
-
-    def _look_at(self, values: tuple[Any, ...], seen: RowsSeen) -> None:
-        raw_id, bucket, *fields, number, payload = values
-        try:
-            row = row_of(blob_id(raw_id), number, tuple(fields), payload)
-        except (BlobDamaged, InvalidBlobID, TypeError):  # the ID, too, may be anything
-            seen.distrusted.append(number)
-            return
-        if bucket != bucket_of(row.entry.id):
-            seen.misplaced.append(number)
-        if row.entry.is_live and not row.entry.is_damaged:
-            self._look_at_bytes(row, seen)
-
-    def _look_at_bytes(self, row: Row, seen: RowsSeen) -> None:
-        if row.file is not None:
-            seen.files.append(row)
-            return
-        payload = row.payload if isinstance(row.payload, bytes) else None
-        seen.size += len(payload or b"")
-        if payload is None or hashlib.sha256(payload).digest() != row.entry.sha256:
-            why = "The bytes in the database do not have their SHA-256."
-            seen.suspicions.append(Suspicion(row.entry.id, None, why))

@@ -1,9 +1,9 @@
 """The scrub: everything that is stored is read again, a little at a time, and what is damaged is set apart.
 
 A pass looks at the indexes, then at the rows with their bytes, at the files that no row names, and at the digests and
-counts. Each step is short, in a thread of its own, and followed by a pause; no read of the database stays open between
-two steps. What a step finds is put right by the thread that writes the index, which looks again first: so a pass and the
-writes that go on meanwhile do not disturb each other.
+counts. Each step is short, reads in a thread of its own, and is followed by a pause; no read of the database stays open
+between two steps. What a step finds is put right by the thread that writes the index, which looks again first: so a pass
+and the writes that go on meanwhile do not disturb each other.
 
 Where it stands is noted in the database, every few seconds and after each finding, so that a restart goes on from there.
 
@@ -37,6 +37,7 @@ from sos.store.rows import Row
 from sos.store.scrub_pass import Phase, ScrubPass
 from sos.store.staging import Workshop
 from sos.store.tree_walk import DIRECTORIES, TreeWalk
+from sos.store.turns import Turns
 from sos.words.errors import SOSError
 from sos.words.interfaces import Findings, InThread, ScrubStanding
 
@@ -77,6 +78,7 @@ class Scrub:
         mender: Mender,
         commits: Commits,
         ages: Ages,
+        turns: Turns,
         mark: Callable[[Suspicion], Awaitable[bool]],
     ) -> None:
         """Find damage, and have it marked by `mark`."""
@@ -89,6 +91,7 @@ class Scrub:
         self._mender = mender
         self._commits = commits
         self._ages = ages
+        self._turns = turns
         self._mark = mark
         self._pass = ScrubPass.of_text(parts.noted)
         self._extent = Extent()
@@ -198,7 +201,11 @@ class Scrub:
 
     async def _check_rows(self, pauses: Pauses) -> int:
         at = self._pass.at
-        seen = await self._lane.run(self._rows.step, at)
+        rows, seen = await self._lane.run(self._rows.read, at)
+        async with self._turns:  # a thread would keep the interpreter from whoever is served, for all of them at a time
+            for values in rows:
+                seen.look_at(values)
+                await self._turns.give_way()
         if not seen.is_well:
             await self._mend(seen)
         for row in seen.files:

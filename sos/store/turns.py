@@ -1,18 +1,20 @@
-"""Turns: what is long is read in short steps, and users have theirs in between.
+"""Turns: what is long is done piece by piece, and users have theirs in between.
 
-A round reads all of a store that a new member needs, by lists and batches that would each hold up whoever asks meanwhile.
-So it ends a step after some of them, and the reactor does what waits. Where somebody has asked the store for a blob since
-the last time, it rests for some times as long as the step took: users have most of the time while they are there, and a
-round has all of it while they are not.
+A round reads all of a store that a new member needs, by lists and batches that would each hold up whoever asks meanwhile,
+and the scrub looks at everything. So a step ends after a few pieces, and the reactor does what waits. Where somebody has
+asked the store for a blob since the last time, the next step has one piece, and before it there is a rest of some times as
+long as the last one took: users have most of the time while they are there, and a round has all of it while they are not.
 
-Rejected: to give way by going to a thread and back, which takes as long as reading a blob; and a rest of a fixed time, which
-is much on a fast machine and little on a slow one.
+Rejected: to give way by going to a thread and back, which takes as long as reading a blob; to do it all in a thread, which
+holds the interpreter as long as it likes once it has got it; and a rest of a fixed time, which is much on a fast machine and
+little on a slow one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
+from typing import TypeVar
 
 from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
@@ -26,14 +28,22 @@ RESTS = 3
 
 LONGEST_REST = 0.005
 """Seconds that a rest takes at most. A longer step waits for a slow disk, or the machine stood still; and sixteen batches of
-thirty steps, each of which waits for those before it, must be there in 30 s (`Deadlines.first_byte`)."""
+32 pieces, each of which waits for those before it, must be there in 30 s (`Deadlines.first_byte`)."""
 
-ENTRIES_A_STEP = 64
-"""Entries that are listed in a step, each some ten microseconds; of several buckets together there are seldom more."""
+PIECES = 4
+"""Pieces of a step while nobody asks. Each is to take as long as reading a blob, 50 to 150 microseconds; a turn takes 20."""
+
+ENTRIES_A_PIECE = 8
+"""Entries that are listed in a piece. To begin to list takes as long as a few of them."""
+
+T = TypeVar("T")
 
 
 class Turns:
-    """Readers of a store that take turns, one at a time: of several at once, each would take some of every turn."""
+    """Readers of a store that take turns, one at a time: of several at once, each would take some of every turn.
+
+    It is entered by a reader, who gives way behind each piece. Others have their turn before the first, and after the last.
+    """
 
     def __init__(self, clock: IReactorTime | None) -> None:
         """Wait by a clock; without one no turn ends before its time, which is for stores that nobody else uses."""
@@ -41,6 +51,8 @@ class Turns:
         self._reading = DeferredLock()
         self._asked = 0
         self._noticed = 0
+        self._has_users = False
+        self._pieces = 0  # of this step
         self._began = 0.0
 
     def note_user(self) -> None:
@@ -48,45 +60,68 @@ class Turns:
         self._asked += 1
 
     async def __aenter__(self) -> Turns:
-        """Wait for the reader before, and begin a step."""
+        """Wait for the reader before, and for others."""
         await self._reading.acquire()
         self._noticed = self._asked
         self._begin()
+        try:
+            await self._end_step()
+        except BaseException:  # cancelled
+            self._reading.release()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        """Let the next reader begin."""
-        self._reading.release()
+        """Let others go on, and then the next reader."""
+        try:
+            if kind is None and self._pieces:
+                await self._end_step()
+        finally:
+            self._reading.release()
 
     async def give_way(self) -> None:
-        """End a step: give the result when others had their turn, and have gone on for a while if they are users."""
+        """End a piece, and where that is enough a step: users have not long to wait then."""
+        self._pieces += 1
+        if self._has_users or self._pieces >= PIECES:
+            await self._end_step()
+
+    async def each(self, pieces: Iterable[T]) -> list[T]:
+        """Make some things, each of which is a piece. Raises what that raises."""
+        made = []
+        async with self:
+            for piece in pieces:
+                made.append(piece)
+                await self.give_way()
+        return made
+
+    async def listed(self, page: Callable[[str, int], Sequence[Entry]], after: str, limit: int) -> Sequence[Entry]:
+        """List entries that ascend by ID; `page` gives the next few after an ID. Raises what it raises."""
+        pages = await self.each(_pages(page, after, max(0, min(limit, MOST_ENTRIES))))
+        return [entry for entries in pages for entry in entries]
+
+    async def _end_step(self) -> None:
+        """Give the result when others had their turn, and have gone on for a while if they are users."""
         if self._clock is None:
             return
         took = self._clock.seconds() - self._began
         await deferLater(self._clock, 0)
-        noticed, self._noticed = self._noticed, self._asked
-        if self._noticed != noticed:
+        self._has_users, self._noticed = self._asked != self._noticed, self._asked
+        if self._has_users:
             await deferLater(self._clock, min(max(RESTS * took, 0), LONGEST_REST))
         self._begin()
 
-    async def listed(self, page: Callable[[str, int], Sequence[Entry]], after: str, limit: int) -> Sequence[Entry]:
-        """List entries that ascend by ID, in steps; `page` gives the next few after an ID. Raises what it raises.
-
-        Others have had their turn before the first step, and again after the last: somebody will write all of it down.
-        """
-        entries: list[Entry] = []
-        left = max(0, min(limit, MOST_ENTRIES))
-        async with self:
-            while left > 0:
-                await self.give_way()
-                some = page(entries[-1].id if entries else after, min(left, ENTRIES_A_STEP))
-                entries += some
-                left = left - len(some) if len(some) == ENTRIES_A_STEP else 0
-            await self.give_way()
-        return entries
-
     def _begin(self) -> None:
+        self._pieces = 0
         if self._clock is not None:
             self._began = self._clock.seconds()
+
+
+def _pages(page: Callable[[str, int], Sequence[Entry]], after: str, left: int) -> Iterator[Sequence[Entry]]:
+    while left > 0:
+        entries = page(after, min(left, ENTRIES_A_PIECE))
+        yield entries
+        if len(entries) < ENTRIES_A_PIECE:
+            return
+        after, left = entries[-1].id, left - len(entries)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from urllib.parse import parse_qsl
 
 from attrs import evolve
@@ -11,7 +11,7 @@ from twisted.web.resource import Resource
 
 from sos.decisions import batch_wire, scrub_wire, sync_wire, wire
 from sos.decisions.buckets import BUCKETS, PARTS
-from sos.http.bodies import BytesBody, collect, pour
+from sos.http.bodies import collect
 from sos.http.request import Request
 from sos.web.resource import NoSuchPath, last_segment, respond_json
 from sos.web.store_resource import StoreResource
@@ -58,6 +58,9 @@ class SyncResource(StoreResource):
     def _respond(self, request: Request, body: bytes) -> None:
         respond_json(request, body, self.always(request))
 
+    async def _respond_entries(self, request: Request, entries: Sequence[Entry]) -> None:
+        self._respond(request, b"".join(await self._store.in_turns(sync_wire.entries_pieces(entries))))
+
     async def _json_of(self, request: Request) -> bytes:
         return await collect(request.body, MOST_JSON)
 
@@ -95,7 +98,7 @@ class BucketResource(SyncResource):
             asked = _asked_in(request.query)
             after, limit = _page_of(asked)
             buckets = wire.number(asked.get("buckets", "1").encode("utf-8"))
-            self._respond(request, sync_wire.entries_json(await self._store.entries(bucket, after, limit, buckets)))
+            await self._respond_entries(request, await self._store.entries(bucket, after, limit, buckets))
 
 
 class EntriesResource(SyncResource):
@@ -108,7 +111,7 @@ class EntriesResource(SyncResource):
 
     async def handle_GET(self, request: Request) -> None:
         """Give the next entries."""
-        self._respond(request, sync_wire.entries_json(await self._enumerate(*_page_of(_asked_in(request.query)))))
+        await self._respond_entries(request, await self._enumerate(*_page_of(_asked_in(request.query))))
 
 
 class KindResource(SyncResource):
@@ -120,9 +123,7 @@ class KindResource(SyncResource):
         if kind is None:
             NoSuchPath().render(request)
         else:
-            self._respond(
-                request, sync_wire.entries_json(await self._store.of_kind(kind, *_page_of(_asked_in(request.query))))
-            )
+            await self._respond_entries(request, await self._store.of_kind(kind, *_page_of(_asked_in(request.query))))
 
 
 class SweepResource(SyncResource):
@@ -152,9 +153,11 @@ class FetchResource(SyncResource):
     async def handle_POST(self, request: Request) -> None:
         """Send those that were asked for, and can be had in this way."""
         names = batch_wire.names_of(await collect(request.body, batch_wire.MOST_NAMES_JSON))
-        body = BytesBody(batch_wire.batch_bytes(await self._store.fetch_some(names)))
-        request.begin(200, [(b"Content-Type", wire.DEFAULT_TYPE), *self.always(request)], body.length)
-        await pour(body, request)
+        parcels = await self._store.fetch_some(names)
+        head = b"".join(await self._store.in_turns(batch_wire.head_pieces(parcels)))
+        length = len(head) + sum(len(parcel.payload) for parcel in parcels)
+        request.begin(200, [(b"Content-Type", wire.DEFAULT_TYPE), *self.always(request)], length)
+        await self._store.in_turns(_written(request, [head, *batch_wire.payload_pieces(parcels)]))
         request.finish()
 
 
@@ -210,6 +213,13 @@ class ScrubResource(SyncResource):
     async def handle_POST(self, request: Request) -> None:
         """Have one begin, and give its number."""
         self._respond(request, scrub_wire.pass_json(await self._store.scrub()))
+
+
+def _written(request: Request, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Write what is in memory anyway, piece by piece: to send much at once takes as long as to make it."""
+    for piece in pieces:
+        request.write(piece)
+        yield piece
 
 
 def _place(raw: bytes, count: int) -> int:

@@ -7,7 +7,7 @@ A body is used once: it is either poured to its end or told ``stopProducing()``,
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from attrs import frozen
@@ -317,10 +317,7 @@ class IDigested(Interface):
         """Give the next tombstones that this store took longer ago than its tombstone age, ascending by ID."""
 
     def drop_tombstones(tombstones: Sequence[tuple[BlobID, Version]]) -> Awaitable[int]:
-        """Drop tombstones that every member holds; only those that still have that version and are old enough are.
-
-        Gives the number that were dropped.
-        """
+        """Drop tombstones that every member holds, that still have that version and are old enough; give the number."""
 
     def note_round(number: int, group: str, is_partial: bool = False) -> Awaitable[None]:
         """Note that a round of a group was completed with this store in it; whether it has met only a part of the group.
@@ -393,6 +390,9 @@ class IProbed(Interface):
 
 class ILocalReplica(ILocalStore, IBlobRemover, IDigested, ISweepable, IScrubbed):
     """A store of this process that can be a member of a group: what a blob server serves."""
+
+    def in_turns(pieces: Iterable[bytes]) -> Awaitable[Sequence[bytes]]:
+        """Make a long answer piece by piece; users of the store have their turns in between."""
 
 
 class IRemoteReplica(IBlobStore, IBlobRemover, IDigested, ISweepable, IProbed):

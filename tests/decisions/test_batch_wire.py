@@ -69,6 +69,14 @@ def test_a_batch_comes_back_as_it_was(parcels: list[Parcel]) -> None:
     assert len(payload) <= sum(weight(parcel.entry) for parcel in parcels) + batch_wire.MOST_BATCH - ROOM
 
 
+def test_the_bytes_of_a_batch_are_written_in_pieces() -> None:
+    """Of 32 KiB and what the last blob in each has beyond that; a single large one is one."""
+    payloads = [bytes([number]) * 5000 for number in range(20)] + [bytes(LARGEST)] * 2
+    pieces = list(batch_wire.payload_pieces([parcel_of(payload, f"n{number}") for number, payload in enumerate(payloads)]))
+    assert b"".join(pieces) == b"".join(payloads)
+    assert [len(piece) for piece in pieces] == [35_000, 35_000, 30_000 + LARGEST, LARGEST, 0]
+
+
 def test_the_heaviest_entry_takes_no_more_than_it_weighs() -> None:
     """All fields as long as they can be, and every byte of the metadata escaped."""
     values = [(b"x-%d" % number, b"\xff" * 120) for number in range(64)]

@@ -74,6 +74,15 @@ def test_entries_come_back_as_they_were(entries: list[Entry]) -> None:
     assert sync_wire.entries_of(sync_wire.entries_json(ascending)) == ascending
 
 
+@pytest.mark.parametrize("number", [0, 1, 16, 17, 100])
+def test_a_long_list_is_written_in_pieces(number: int) -> None:
+    """None of them has more than a few entries, and together they are what one would have been."""
+    entries = [Entry(id=BlobID(f"n{at:03}")) for at in range(number)]
+    pieces = list(sync_wire.entries_pieces(entries))
+    assert max(piece.count(b"{") for piece in pieces) <= 16
+    assert json.loads(b"".join(pieces)) == [sync_wire.entry_shape(entry) for entry in entries]
+
+
 @given(SUMMARIES)
 def test_a_summary_comes_back_as_it_was(summary: StoreSummary) -> None:
     """Whatever the name of the group."""

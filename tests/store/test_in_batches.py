@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from math import ceil
 
 import pytest
 from attrs import evolve
@@ -12,11 +13,10 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from sos.decisions.buckets import bucket_of
 from sos.store.disk import DiskStore
-from sos.store.in_batches import AT_A_TIME
 from sos.store.room import Reserve
-from sos.store.turns import RESTS
+from sos.store.turns import PIECES, RESTS
 from sos.words.blob import BlobID, Entry, Parcel, Version
-from sos.words.errors import BlobConflict, SOSError, StoreFull, StoreReadOnly, Unavailable
+from sos.words.errors import BlobConflict, BlobNotFound, SOSError, StoreFull, StoreReadOnly, Unavailable
 from sos.words.interfaces import Received
 from tests.store.faults import Bench, database_error
 from tests.store.test_commits import HeldThread, commits
@@ -155,7 +155,7 @@ def test_while_a_batch_is_read_others_have_their_turn(bench: Bench) -> None:
         assert success_of(store.stat(names[0])) == parcels()[0].entry
         clock.turn()
         turns += 1
-    assert turns == NUMBER // AT_A_TIME + 1
+    assert turns == 1 + ceil(NUMBER / PIECES)
     assert success_of(reading) == parcels()
     success_of(store.close())
 
@@ -176,6 +176,35 @@ def test_while_users_are_there_a_round_takes_its_time(bench: Bench, do: str | No
     while not reading.called:
         clock.turn()
     success_of(store.close())
+
+
+def test_a_long_answer_is_made_in_turns(bench: Bench) -> None:
+    """No more of it at a time than a few pieces, and while users are there one by one."""
+    clock = TurnClock()
+    store = bench.open(clock=clock)
+    made: list[bytes] = []
+    making = Deferred.fromCoroutine(_made(store, _noting([b"%d" % number for number in range(NUMBER)], made)))
+    clock.turn()
+    assert len(made) == PIECES
+    with pytest.raises(BlobNotFound):
+        success_of(store.fetch(BlobID("user")))
+    clock.turn()
+    clock.turn()
+    assert len(made) == PIECES + 1
+    while not making.called:
+        clock.turn()
+    assert success_of(making) == made == [b"%d" % number for number in range(NUMBER)]
+    success_of(store.close())
+
+
+def _noting(pieces: Sequence[bytes], made: list[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        made.append(piece)
+        yield piece
+
+
+async def _made(store: DiskStore, pieces: Iterable[bytes]) -> Sequence[bytes]:
+    return await store.in_turns(pieces)
 
 
 async def _fetched(store: DiskStore, names: Sequence[BlobID]) -> Sequence[Parcel]:

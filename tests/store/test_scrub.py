@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
+from twisted.internet.defer import Deferred
 
 from sos.decisions.buckets import BUCKETS, bucket_of, root_digest
 from sos.store.disk import DiskStore
+from sos.store.pace import Pace
+from sos.store.row_walk import ROWS_A_STEP
 from sos.store.rows import COLUMNS
 from sos.store.tree import directory_of
 from sos.words.blob import BlobID, Entry, Kind, Metadata, Version
@@ -22,6 +26,7 @@ from tests.contracts.replica_sites import held_in
 from tests.store.faults import NOW, Bench
 from tests.store.scrubbing import fill, scrubbed
 from tests.store.test_replica import LARGE, received, recomputed_root
+from tests.store.turn_clock import TurnClock
 from tests.support import failure_of, success_of
 
 CLEAN = Findings()
@@ -135,6 +140,26 @@ def test_writes_that_go_on_meanwhile_are_no_damage(bench: Bench) -> None:
     assert scrubbed(store) == CLEAN
     assert len(made) > 20
     check_books(bench, store)
+    success_of(store.close())
+
+
+def test_while_rows_are_looked_at_others_have_their_turn(bench: Bench) -> None:
+    """A few at a time, and one by one while users are there; what was read in one go is still all looked at."""
+    clock = TurnClock()
+    store = bench.open(clock=clock)
+    names = [f"n{number:02}" for number in range(ROWS_A_STEP)]
+    fill(store, *(entry(name) for name in names))
+    change(bench, names[-1], "sha256", other)
+    success_of(store.scrub())
+    running = Deferred.fromCoroutine(store.scrub_on(Pace(clock, 0)))
+    turns = 0
+    while not running.called:
+        assert success_of(store.fetch(BlobID(names[0]))).entry.size == 5
+        clock.turn()
+        turns += 1
+        assert turns < 100 * ROWS_A_STEP
+    assert turns >= 2 * ROWS_A_STEP
+    assert success_of(store.scrub_standing()).found == evolve(CLEAN, rows=1)
     success_of(store.close())
 
 

@@ -7,29 +7,29 @@ from collections.abc import Sequence
 import pytest
 from twisted.internet.defer import Deferred
 
-from sos.store.turns import ENTRIES_A_STEP, LONGEST_REST, RESTS, Turns
+from sos.store.turns import ENTRIES_A_PIECE, LONGEST_REST, PIECES, RESTS, Turns
 from sos.words.blob import BlobID, Entry
 from sos.words.errors import Unavailable
 from tests.store.turn_clock import TurnClock
 from tests.support import failure_of, success_of
 
 LOOK = 0.001
-NUMBER = 2 * ENTRIES_A_STEP + 5
+NUMBER = 2 * ENTRIES_A_PIECE + 5
 
 
 class Reader:
-    """Takes steps in its turn, and notes each."""
+    """Does pieces in its turn, and notes each."""
 
-    def __init__(self, turns: Turns, steps: int) -> None:
-        """Take so many."""
+    def __init__(self, turns: Turns, pieces: int) -> None:
+        """Do so many."""
         self._turns = turns
-        self._steps = steps
+        self._pieces = pieces
         self.done = 0
         self.reading = Deferred.fromCoroutine(self._read())
 
     async def _read(self) -> None:
         async with self._turns:
-            for _ in range(self._steps):
+            for _ in range(self._pieces):
                 self.done += 1
                 await self._turns.give_way()
 
@@ -49,43 +49,71 @@ class Pages:
 
 
 def test_where_nobody_asks_a_step_waits_for_a_turn() -> None:
-    """All that waits is done in it, and then the next step follows."""
+    """All that waits is done in it, before the first piece and after the last, and then the next step follows."""
     clock = TurnClock(LOOK)
-    reader = Reader(Turns(clock), 3)
-    for number in (1, 2, 3):
-        assert reader.done == number
+    reader = Reader(Turns(clock), 2 * PIECES + 1)
+    for done in (0, PIECES, 2 * PIECES, 2 * PIECES + 1):
+        assert reader.done == done
         assert clock.turn() == [0]
     success_of(reader.reading)
 
 
-def test_where_users_ask_it_rests_for_longer_than_the_step_took() -> None:
+def test_a_step_that_is_full_with_the_last_piece_is_the_last() -> None:
+    """There is no other turn to wait for."""
+    clock = TurnClock(LOOK)
+    reader = Reader(Turns(clock), PIECES)
+    clock.turn()
+    clock.turn()
+    success_of(reader.reading)
+
+
+def test_where_users_ask_a_step_is_one_piece_and_it_rests_for_longer_than_that_took() -> None:
     """Of users that came before the last step, nothing is known any more."""
     clock = TurnClock(LOOK)
     turns = Turns(clock)
-    reader = Reader(turns, 2)
+    reader = Reader(turns, PIECES + 2)
     turns.note_user()
     assert clock.turn() == [0]
     assert clock.turn() == [pytest.approx(RESTS * LOOK)]
-    assert reader.done == 2
+    assert reader.done == 1
     assert clock.turn() == [0]
-    success_of(reader.reading)
+    assert reader.done == 1 + PIECES
+    assert clock.turn() == [0]
+    assert reader.done == PIECES + 2
 
 
 def test_users_that_come_in_the_turn_or_in_the_rest_count() -> None:
     """The turn belongs to the step before it, the rest to the step after it."""
     clock = TurnClock(LOOK)
     turns = Turns(clock)
-    clock.callLater(0, turns.note_user)
-    reader = Reader(turns, 3)
+    reader = Reader(turns, PIECES + 1)
     clock.turn()
+    assert reader.done == PIECES
+    turns.note_user()
+    assert clock.turn() == [0]
     turns.note_user()
     assert clock.turn() == [pytest.approx(RESTS * LOOK)]
+    assert reader.done == PIECES + 1
     clock.turn()
     assert clock.turn() == [pytest.approx(RESTS * LOOK)]
-    assert reader.done == 3
-    clock.turn()
     assert clock.turn() == []
     success_of(reader.reading)
+
+
+def test_who_leaves_before_his_turn_is_in_nobodys_way() -> None:
+    """Neither while he waits for others to go on, nor while he waits for the reader before."""
+    clock = TurnClock(LOOK)
+    turns = Turns(clock)
+    first, second, third = Reader(turns, 1), Reader(turns, 1), Reader(turns, 1)
+    second.reading.cancel()
+    first.reading.cancel()
+    assert failure_of(first.reading)
+    assert failure_of(second.reading)
+    clock.calls = [call for call in clock.calls if call.active()]
+    clock.turn()
+    clock.turn()
+    success_of(third.reading)
+    assert (first.done, second.done, third.done) == (0, 0, 1)
 
 
 @pytest.mark.parametrize(("look", "rest"), [(3600.0, LONGEST_REST), (-3600.0, 0.0)])
@@ -94,6 +122,7 @@ def test_a_machine_that_stood_still_and_a_clock_that_was_set_make_no_long_rest(l
     clock = TurnClock(look)
     turns = Turns(clock)
     reader = Reader(turns, 1)
+    clock.turn()
     turns.note_user()
     clock.turn()
     assert clock.turn() == [pytest.approx(rest)]
@@ -104,12 +133,12 @@ def test_one_reads_at_a_time() -> None:
     """The second begins when the first has ended."""
     clock = TurnClock()
     turns = Turns(clock)
-    first, second = Reader(turns, 2), Reader(turns, 1)
+    first, second = Reader(turns, PIECES + 1), Reader(turns, 1)
     seen = []
     while not second.reading.called:
         seen.append((first.done, second.done))
         clock.turn()
-    assert seen == [(1, 0), (2, 0), (2, 1)]
+    assert seen == [(0, 0), (PIECES, 0), (PIECES + 1, 0), (PIECES + 1, 0), (PIECES + 1, 1)]
 
 
 def test_without_a_clock_nobody_waits() -> None:
@@ -119,7 +148,7 @@ def test_without_a_clock_nobody_waits() -> None:
     success_of(Reader(turns, 3).reading)
 
 
-@pytest.mark.parametrize("limit", [0, -1, 1, ENTRIES_A_STEP, ENTRIES_A_STEP + 1, NUMBER, NUMBER + 1, 10**6])
+@pytest.mark.parametrize("limit", [0, -1, 1, ENTRIES_A_PIECE, ENTRIES_A_PIECE + 1, NUMBER, NUMBER + 1, 10**6])
 def test_a_list_in_steps_is_the_list(limit: int) -> None:
     """No entry is missing at the seams, and none comes twice."""
     pages = Pages()
@@ -127,18 +156,17 @@ def test_a_list_in_steps_is_the_list(limit: int) -> None:
     assert listed == pages.entries[3:][: max(0, limit)]
 
 
-def test_a_list_gives_way_before_each_step_and_after_the_last() -> None:
-    """It ends where a step finds fewer than it could give."""
+def test_a_list_is_read_in_pieces() -> None:
+    """It ends where one finds fewer than it could give."""
     clock, pages = TurnClock(), Pages()
     listing = Deferred.fromCoroutine(Turns(clock).listed(pages, "", 1000))
-    for number in range(3):
-        assert len(pages.asked) == number
-        clock.turn()
+    assert not pages.asked
+    clock.turn()
     assert not listing.called
     clock.turn()
     assert success_of(listing) == pages.entries
-    last = [pages.entries[at * ENTRIES_A_STEP - 1].id for at in (1, 2)]
-    assert pages.asked == [(after, ENTRIES_A_STEP) for after in ("", *last)]
+    last = [pages.entries[at * ENTRIES_A_PIECE - 1].id for at in (1, 2)]
+    assert pages.asked == [(after, ENTRIES_A_PIECE) for after in ("", *last)]
 
 
 def test_a_list_has_an_end_where_there_are_more() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
+from sos.decisions import batch_wire
 from sos.decisions.buckets import bucket_of
 from sos.store.memory import MemoryStore
 from sos.web.blobs import blob_server_root
@@ -31,6 +32,20 @@ READS = [
     "/sync/blob/abc",
 ]
 WRITES = ["/sync/renew/abc", "/sync/forget/abc", "/sync/suspect/abc", "/sync/drop", "/sync/round", "/sync/scrub"]
+
+
+class _InTurns(MemoryStore):
+    """Keeps what it is given to make in turns."""
+
+    def __init__(self, uuid: str, clock: HybridClock) -> None:
+        """Be empty."""
+        super().__init__(uuid, clock)
+        self.made: list[Sequence[bytes]] = []
+
+    async def in_turns(self, pieces: Iterable[bytes]) -> Sequence[bytes]:
+        """Make them."""
+        self.made.append(await super().in_turns(pieces))
+        return self.made[-1]
 
 
 class SyncTests(SynchronousTestCase):
@@ -79,6 +94,25 @@ class SyncTests(SynchronousTestCase):
         self.assertEqual([number for number, digest in enumerate(buckets) if int(digest, 16)], [bucket])
         entry = {"id": "abc", "version": 7, "state": "live", "kind": "blob", "size": 5, "sha256": SHA256}
         self.assertEqual(self.json_of(f"/sync/bucket/{place}"), [entry])
+
+    def test_long_answers_are_made_in_turns(self) -> None:
+        """Lists and batches are written piece by piece, and so are a batch's bytes."""
+        store = _InTurns("uuid-1", HybridClock(lambda: self.now))
+        names = [f"n{number}" for number in range(40)]
+        for name in names:
+            success_of(store.receive(Entry(id=BlobID(name), version=Version(7)), bytes_body(bytes(4096))))
+        browser = Browser(blob_server_root(store, ClusterGuard(None), lambda: self.now, "1.0"), "127.0.0.1")
+        buckets = {bucket_of(BlobID(name)) for name in names}
+        listed = [browser.ask("GET", f"/sync/bucket/{bucket}", {}, b"").json for bucket in sorted(buckets)]
+        self.assertEqual(sum(map(len, listed)), len(names))
+        self.assertEqual(len(store.made), len(buckets))
+        store.made.clear()
+        batch = browser.ask("POST", "/sync/fetch", {}, batch_wire.names_json([BlobID(name) for name in names]))
+        self.assertEqual([parcel.entry.id for parcel in batch_wire.batch_of(batch.body)], names)
+        head, payload = store.made
+        self.assertGreater(len(head), 3)
+        self.assertGreater(len(payload), 5)
+        self.assertEqual(b"".join(payload), batch.body)
 
     def test_entries_come_in_pages(self) -> None:
         """Behind a name, so many; more than a thousand are never given."""

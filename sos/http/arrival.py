@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from sos.http.bodies import BytesBody
 from sos.http.framing import Chunked, Counted, Framing
 from sos.http.head import CHUNKED
 from sos.http.intake import Intake
@@ -12,8 +13,25 @@ from sos.http.limits import Limits
 from sos.http.request_body import RequestBody
 from sos.words.errors import BlobTruncated, SOSError
 
+if TYPE_CHECKING:
+    from sos.http.request import Request
+
 LOOKS = 6
 """How often the time of `Limits.body_rate_seconds` is looked at: a body that stops is over by at most a sixth."""
+
+
+def arrival_of(request: Request, arrived: bytes, limits: Limits, transport: Any) -> tuple[Arrival | None, bytes]:
+    """Give what will bring a request its body, and the bytes that arrived and are not the request's yet.
+
+    Where all of a body with a length is here, as it is with most small uploads, the request has it at once: a stream would
+    cost as much as all that is done with it.
+    """
+    length = request.head.length
+    if 0 < length <= len(arrived):
+        request.body = BytesBody(arrived[:length])
+        return None, arrived[length:]
+    request.body = stream = RequestBody(request.channel, None if length == CHUNKED else length)
+    return Arrival(stream, length, limits, transport), arrived
 
 
 class Arrival:

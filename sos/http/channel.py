@@ -22,7 +22,7 @@ from zope.interface import implementer
 
 from sos.http import outgoing
 from sos.http.alarm import Alarm
-from sos.http.arrival import LOOKS, Arrival
+from sos.http.arrival import LOOKS, Arrival, arrival_of
 from sos.http.channel_owner import ChannelOwner
 from sos.http.head import Head, Refused
 from sos.http.head_reader import HeadReader
@@ -271,7 +271,7 @@ class Channel(Protocol):
         self._alarm.clear()
         self._request = request = Request(self, head)
         if head.length:
-            self._arrival = Arrival(request.body, head.length, self.limits, self._wire)
+            self._arrival, self._buffer = arrival_of(request, self._buffer, self.limits, self._wire)
         self.front.dispatch(request)
 
     def _read_body(self, arrival: Arrival) -> None:

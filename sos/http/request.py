@@ -11,11 +11,11 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
-from twisted.web.iweb import IRequest
+from twisted.web.iweb import IBodyProducer, IRequest
 from zope.interface import implementer
 
 from sos.http import outgoing
-from sos.http.head import CHUNKED, Head, Pair
+from sos.http.head import Head, Pair
 from sos.http.request_body import RequestBody
 from sos.http.stock import StockRequest
 from sos.words.interfaces import IFileConsumer
@@ -62,7 +62,7 @@ class Request(StockRequest):
     _framing = _BodyFraming.COUNTED
     _pending: tuple[Sequence[Pair], int | None] | None = None
     _left = 0
-    _body: RequestBody | None = None
+    _body: IBodyProducer | None = None
     _producer: Any = None
     _pulls = False
     _is_pulling = False
@@ -91,12 +91,15 @@ class Request(StockRequest):
     # What was asked
 
     @property
-    def body(self) -> RequestBody:
-        """The body as a stream; an empty one where the request has none."""
+    def body(self) -> IBodyProducer:
+        """The body: a stream, or in memory where it came with the head; an empty one where the request has none."""
         if self._body is None:
-            length = None if self.head.length == CHUNKED else self.head.length
-            self._body = RequestBody(self.channel, length)
+            self._body = RequestBody(self.channel, 0)
         return self._body
+
+    @body.setter
+    def body(self, body: IBodyProducer) -> None:
+        self._body = body
 
     @property
     def peer(self) -> IAddress:

@@ -51,6 +51,27 @@ class Bodies(SynchronousTestCase):
         self.assertEqual(consumer.payload, b"0123456789")
         self.successResultOf(done)
 
+    def test_a_body_that_comes_with_its_head_is_in_memory(self) -> None:
+        """All of it, and no byte of the next request."""
+        self.connection.send(post(5) + b"hello" + post(3) + b"you" + GET)
+        for number, payload in enumerate([b"hello", b"you"]):
+            body = self.leaf.requests[-1].body
+            assert isinstance(body, BytesBody)
+            self.assertEqual((len(self.leaf.requests), body.pieces), (number + 1, [payload]))
+            self.leaf.requests[-1].respond(200)
+        self.leaf.requests[-1].respond(204)
+        self.assertEqual(self.connection.statuses, [200, 200, 204])
+        self.assertFalse(self.connection.transport.is_ended)
+
+    def test_a_body_of_which_a_byte_is_missing_is_a_stream(self) -> None:
+        """It is used as ever."""
+        _, consumer, done = self.start(post(5) + b"hell")
+        self.assertEqual(consumer.payload, b"hell")
+        self.assertNoResult(done)
+        self.connection.send(b"o" + GET)
+        self.successResultOf(done)
+        self.assertEqual(consumer.payload, b"hello")
+
     def test_a_chunked_body_has_no_length(self) -> None:
         """Only its end tells it."""
         request, consumer, done = self.start(b"POST /a" + HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n012")

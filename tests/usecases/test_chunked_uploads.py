@@ -591,6 +591,20 @@ def test_a_copy_that_comes_late_is_counted_where_it_comes_before_the_end() -> No
     assert uploads.budget.used == 0
 
 
+def test_a_body_that_is_in_memory_waits_for_room_as_well() -> None:
+    """And takes what is there at once where there is room."""
+    store = Held(memory_store())
+    uploads = small_uploads_to(cluster_of(one={"a": store}))
+    payloads = [payload_of(SMALL, 1000 * number) for number in range(12)]
+    uploading = [Deferred.fromCoroutine(uploads.upload(BytesBody(payload), STEVE)) for payload in payloads]
+    assert 4 * SMALL <= uploads.budget.used <= 8 * SMALL
+    for _ in payloads:
+        store.let_go()
+        assert uploads.budget.used <= 8 * SMALL
+    assert [success_of(one).id for one in uploading] == [id_of(payload) for payload in payloads]
+    assert uploads.budget.used == 0
+
+
 class Client:
     """Sends an upload, a piece at a time, as far as it is let."""
 

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 
 from sos.decisions import placement
 from sos.decisions.health import Health
-from sos.http.bodies import BytesBody, collect
+from sos.http.bodies import BytesBody, PushedBody, collect
 from sos.store.memory import MemoryStore
 from sos.usecases.cluster import Cluster
 from sos.usecases.copies import Copies
@@ -90,12 +90,12 @@ def test_more_than_the_most_is_refused_whether_it_is_declared_or_just_comes() ->
 def test_a_body_that_fails_leaves_nothing() -> None:
     """An upload that ends early is stored nowhere."""
 
-    class Cut(BytesBody):
+    class Cut(PushedBody):
         def next_piece(self) -> bytes:
             raise BlobTruncated("cut")
 
     store = memory_store()
-    assert isinstance(failure_of(uploads_to(cluster_of(one={"a": store})).upload(Cut(), STEVE)), BlobTruncated)
+    assert isinstance(failure_of(uploads_to(cluster_of(one={"a": store})).upload(Cut(5), STEVE)), BlobTruncated)
     assert success_of(store.enumerate()) == []
 
 

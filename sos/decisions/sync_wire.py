@@ -21,6 +21,7 @@ MOST_ENTRIES_JSON = 24 * 1024 * 1024
 """Bytes of a page of 1,000 entries, each with 8 KiB of metadata in which every byte is escaped."""
 
 _ENTRIES_A_PIECE = 16
+"""Entries that are written at a time. To list them takes longer: `sos.store.turns` has fewer."""
 
 MOST_NAMED = 1000
 """Tombstones that one request may drop, or chunks that it may sweep."""

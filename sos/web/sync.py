@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from urllib.parse import parse_qsl
 
 from attrs import evolve
@@ -157,7 +158,7 @@ class FetchResource(SyncResource):
         head = b"".join(await self._store.in_turns(batch_wire.head_pieces(parcels)))
         length = len(head) + sum(len(parcel.payload) for parcel in parcels)
         request.begin(200, [(b"Content-Type", wire.DEFAULT_TYPE), *self.always(request)], length)
-        await self._store.in_turns(_written(request, [head, *batch_wire.payload_pieces(parcels)]))
+        await self._store.in_turns(_written(request, chain([head], batch_wire.payload_pieces(parcels))))
         request.finish()
 
 

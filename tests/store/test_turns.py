@@ -80,6 +80,8 @@ def test_where_users_ask_a_step_is_one_piece_and_it_rests_for_longer_than_that_t
     assert reader.done == 1 + PIECES
     assert clock.turn() == [0]
     assert reader.done == PIECES + 2
+    assert clock.turn() == [0]
+    success_of(reader.reading)
 
 
 def test_users_that_come_in_the_turn_or_in_the_rest_count() -> None:

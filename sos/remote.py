@@ -44,9 +44,9 @@ from sos.words.versions import LARGEST
 SIGN_OF_LIFE = 2.0
 """Seconds within which a member that is well gives a sign of life: nothing is read for it, and nothing written."""
 
-Hear = Callable[[int | None, int | None, bool], None]
-"""Is told of the clock and of the last completed round of a server, None for what an answer does not say, and whether it has
-met only a part of its group since it missed one."""
+Hear = Callable[[int | None, int | None, bool, bytes | None], None]
+"""Is told of the clock and of the last completed round of a server, whether it has met only a part of its group since it
+missed one, and of its incarnation. None for what an answer does not say."""
 
 _STORE_UUID = re.compile(rb"[0-9A-Za-z-]{1,64}")
 
@@ -55,9 +55,7 @@ _STORE_UUID = re.compile(rb"[0-9A-Za-z-]{1,64}")
 class RemoteStore:
     """The store of one blob server."""
 
-    def __init__(
-        self, client: Client, url: str, credential: bytes | None = None, hear: Hear = lambda clock, round_, is_partial: None
-    ) -> None:
+    def __init__(self, client: Client, url: str, credential: bytes | None = None, hear: Hear = lambda *said: None) -> None:
         """Speak to the server under a URL; `credential` is the cluster key, and `hear` is told what answers say of it.
 
         Raises `BadConfig` for what is no such URL.
@@ -155,10 +153,10 @@ class RemoteStore:
         return self._heard(await self._client.request(method, self._origin, path, [*self._headers, *headers]))
 
     def _heard(self, answer: Answer) -> Answer:
-        """Pass on what an answer says of its server: its clock and its round."""
+        """Pass on what an answer says of its server: its clock, how it stands in the rounds, and its incarnation."""
         clock, round_ = wire.heard_of(answer.header(wire.CLOCK)), wire.heard_of(answer.header(wire.ROUND))
         if is_ours(answer):
-            self._hear(clock, round_, answer.header(wire.PARTIAL) == b"1")
+            self._hear(clock, round_, answer.header(wire.PARTIAL) == b"1", answer.header(wire.INCARNATION))
         return answer
 
     async def _expect_200(self, answer: Answer, blob_id: BlobID | None) -> None:

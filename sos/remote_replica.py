@@ -24,6 +24,7 @@ from sos.words.errors import (
     BlobNotFound,
     BlobTooLarge,
     OtherGroup,
+    OtherIncarnation,
     ServerUnavailable,
     SOSError,
     Unsupported,
@@ -151,9 +152,13 @@ class RemoteReplica(RemoteStore):
         payload = await self._post(b"/sync/sweep", sync_wire.chunks_json(chunks, is_rehearsal))
         return self._read(sync_wire.swept_of, payload)
 
-    async def note_round(self, number: int, group: str, is_partial: bool = False) -> None:
+    async def note_round(self, number: int, group: str, is_partial: bool = False, incarnation: str | None = None) -> None:
         """Note a round; see `IDigested`."""
-        answer = await self._request(b"POST", b"/sync/round", (), [sync_wire.round_json(number, group, is_partial)])
+        note = sync_wire.round_json(number, group, is_partial, incarnation)
+        answer = await self._request(b"POST", b"/sync/round", (), [note])
+        if answer.status == 412 and is_ours(answer):
+            answer.body.stopProducing()
+            raise OtherIncarnation(f"{self.server} was started meanwhile.")
         if answer.status == 409 and is_ours(answer):
             answer.body.stopProducing()
             raise OtherGroup(f"{self.server} belongs to another group than {group}; see --adopt.")

@@ -133,6 +133,7 @@ def summary_json(summary: StoreSummary) -> bytes:
             "dropped_version": summary.dropped_version,
             "time": summary.time,
             "uptime": summary.uptime,
+            "incarnation": summary.incarnation,
             "partial": summary.is_partial,
         }
     )
@@ -161,22 +162,34 @@ def summary_of(payload: bytes) -> StoreSummary:
         dropped_version=version_of(fields.get("dropped_version", 0)),
         time=None if fields.get("time") is None else _number(fields["time"], _LARGEST_SIZE),
         uptime=None if fields.get("uptime") is None else _number(fields["uptime"], _LARGEST_SIZE),
+        incarnation=_incarnation_in(fields),
         is_partial=fields.get("partial") is True,
     )
 
 
-def round_json(number: int, group: str, is_partial: bool) -> bytes:
+def _incarnation_in(fields: dict[str, Any]) -> str | None:
+    said = fields.get("incarnation")
+    if said is None:
+        return None
+    if not isinstance(said, str) or _UUID.fullmatch(said) is None:
+        raise BadInput("An incarnation has 1 to 64 letters and digits.")
+    return said
+
+
+def round_json(number: int, group: str, is_partial: bool, incarnation: str | None) -> bytes:
     """Write the note of a completed round."""
-    return compact({"round": number, "group": group, "partial": is_partial})
+    note = {"round": number, "group": group, "partial": is_partial}
+    return compact(note if incarnation is None else {**note, "incarnation": incarnation})
 
 
-def round_of(payload: bytes) -> tuple[int, str, bool]:
+def round_of(payload: bytes) -> tuple[int, str, bool, str | None]:
     """Read the note of a completed round. Raises `BadInput`."""
     fields = _object(parsed(payload))
     group = _text(fields, "group")
     if not 0 < len(group) <= 255 or not group.isprintable():
         raise BadInput("A group has a name of at most 255 printable characters.")
-    return _number(fields.get("round"), _LARGEST_SIZE), group, fields.get("partial") is True
+    number = _number(fields.get("round"), _LARGEST_SIZE)
+    return number, group, fields.get("partial") is True, _incarnation_in(fields)
 
 
 def tombstones_json(tombstones: Sequence[tuple[BlobID, Version]]) -> bytes:

@@ -23,6 +23,7 @@ from sos.words.errors import (
     DigestMismatch,
     Forbidden,
     OtherGroup,
+    OtherIncarnation,
     RangeNotSatisfiable,
     ServerUnavailable,
     SOSError,
@@ -57,6 +58,7 @@ KNOWN = b"x-sos-known"
 """Whether anything was known of a blob before it was removed."""
 CLOCK = b"x-sos-clock"
 ROUND = b"x-sos-round"
+INCARNATION = b"x-sos-incarnation"
 PARTIAL = b"x-sos-partial"
 """Whether the store has missed a round, and has met only a part of its group since."""
 REQUEST_HEADERS = frozenset({PROTOCOL, VERSION, SHA256, KIND, EXPIRES, STRAY, SIZE})
@@ -97,6 +99,7 @@ _STATUSES: Sequence[tuple[type[SOSError], int]] = (
     (BlobNotFound, 404),
     (OtherGroup, 409),
     (BlobConflict, 409),
+    (OtherIncarnation, 412),
     (BlobTooLarge, 413),
     (UploadTooSlow, 408),
     (StoreFull, 507),

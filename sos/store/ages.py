@@ -47,8 +47,8 @@ class Ages:
 
     @property
     def uptime(self) -> int:
-        """The whole seconds for which the store has been open."""
-        return int(max(0.0, self._elapsing() - self._opened_at))
+        """The whole milliseconds for which the store has been open."""
+        return int(1000 * max(0.0, self._elapsing() - self._opened_at))
 
     @property
     def old_tombstones(self) -> float:

@@ -37,6 +37,7 @@ from sos.store.commits import Commits, Writer
 from sos.store.examination import Examination
 from sos.store.holdings import BytesSuspected, Holdings
 from sos.store.in_batches import InOneChange
+from sos.store.incarnation import check_incarnation, new_incarnation
 from sos.store.index import Outcome, Write
 from sos.store.lane import shielded
 from sos.store.listing import MOST_ENTRIES
@@ -68,6 +69,7 @@ class DiskStore(InOneChange):
         """Put the parts together; `open_disk_store` makes them."""
         self.uuid = parts.claim.uuid
         self.clock = parts.clock
+        self.incarnation = new_incarnation()
         self.round, self.group, self.is_partial = parts.standing
         self._dropped = parts.dropped
         self._ages = parts.ages
@@ -296,9 +298,10 @@ class DiskStore(InOneChange):
             swept = Swept(swept.chunks + done.chunks, swept.size + done.size)
         return swept
 
-    async def note_round(self, number: int, group: str, is_partial: bool = False) -> None:
+    async def note_round(self, number: int, group: str, is_partial: bool = False, incarnation: str | None = None) -> None:
         """Note a completed round, durably; a number that is not above the one held changes nothing."""
         self._check_open()
+        check_incarnation(self.incarnation, incarnation)
         check_round(number, group)
         note = partial(replica.note_round, number=number, group=group, is_partial=is_partial)
         self.round, self.group, self.is_partial = await self._commits.submit(note)

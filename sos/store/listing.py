@@ -66,6 +66,7 @@ class Overview:
             dropped_version=dropped[1],
             time=ages.now,
             uptime=ages.uptime,
+            incarnation=store.incarnation,
             is_partial=store.is_partial,
         )
 

@@ -31,6 +31,7 @@ from sos.store.arrival import (
     refuse_losers,
 )
 from sos.store.in_batches import InBatches
+from sos.store.incarnation import check_incarnation, new_incarnation
 from sos.store.listing import MOST_ENTRIES
 from sos.store.reader import MOST_NAMES
 from sos.store.shelf import Held, Shelf
@@ -77,14 +78,13 @@ class MemoryStore(InBatches):
         steady: Callable[[], float] | None = None,
     ) -> None:
         """Be an empty store that takes up to `capacity` bytes, and waits so many seconds before it tidies up."""
-        self.uuid = uuid
+        self.uuid, self.incarnation = uuid, new_incarnation()
         self.clock = clock
         self.round, self.is_partial = 0, False
         self.group: str | None = None
         self._round_noted_at: float | None = None
         self._dropped = 0, Version(0)
-        self._healed = 0
-        self._scrubbed = ScrubStanding()
+        self._healed, self._scrubbed = 0, ScrubStanding()
         self._scrubbed_at: float | None = None
         self._capacity = capacity
         self._ages = Ages(clock.now, tombstone_age, expiry_grace, sweep_age, steady)
@@ -221,6 +221,7 @@ class MemoryStore(InBatches):
             dropped_version=self._dropped[1],
             time=self._ages.now,
             uptime=self._ages.uptime,
+            incarnation=self.incarnation,
             is_partial=self.is_partial,
         )
 
@@ -305,9 +306,10 @@ class MemoryStore(InBatches):
     async def _let_others(self) -> None:
         """Go on: nothing here takes time."""
 
-    async def note_round(self, number: int, group: str, is_partial: bool = False) -> None:
+    async def note_round(self, number: int, group: str, is_partial: bool = False, incarnation: str | None = None) -> None:
         """Note a completed round."""
         self._check_open()
+        check_incarnation(self.incarnation, incarnation)
         check_round(number, group)
         check_group(self.group, group)
         self.round, self.is_partial = max((self.round, self.is_partial), (number, is_partial), key=itemgetter(0))

@@ -8,7 +8,7 @@ from twisted.logger import Logger
 
 from sos.concurrently import concurrently
 from sos.decisions.topology import Group, Server
-from sos.usecases.cluster import LATELY, Cluster
+from sos.usecases.cluster import Cluster
 from sos.usecases.copying import Copier
 from sos.words.errors import OtherGroup, SOSError, Unsupported
 from sos.words.interfaces import StoreSummary
@@ -16,12 +16,9 @@ from sos.words.interfaces import StoreSummary
 Summaries = dict[Server, StoreSummary]
 
 
-def was_started_since(summary: StoreSummary, seconds: float) -> bool:
-    """Whether a store was opened within the last seconds, less those that it takes to put an old copy of one back.
-
-    One that was away for a shorter time has lost nothing that it had promised.
-    """
-    return seconds >= LATELY and (summary.uptime is None or summary.uptime + LATELY < seconds)
+def _was_opened_within(summary: StoreSummary, seconds: float) -> bool:
+    """Whether a store was opened within the last seconds, as far as it says."""
+    return summary.uptime is not None and summary.uptime < 1000 * seconds
 
 
 class Census:
@@ -64,7 +61,7 @@ class Census:
         except SOSError as error:
             self._copier.leave_out(server, error)
             return None
-        if was_started_since(summary, self._cluster.seconds() - asked_at):
+        if _was_opened_within(summary, self._cluster.seconds() - asked_at):
             self._copier.leave_behind(server, "it was started meanwhile")
         return summary
 

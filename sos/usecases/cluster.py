@@ -26,7 +26,10 @@ GREETING = 2.0
 """Seconds that a member gets to answer the first question: as long as a silent one delays a read."""
 
 LATELY = 1.0
-"""Seconds for which what a member said of its round is believed: less than it takes to put an old copy of a store back."""
+"""Seconds for which what a member said of its round is believed, as long as none of its peers is opened anew."""
+
+GREETINGS = 2
+"""Times that all members are asked in a row: once, and again for those that the first time has shown to be newcomers."""
 
 REMEMBERED = 60.0
 """Seconds for which a member that does not answer any more is still ahead of those that missed a round: until the next one
@@ -65,6 +68,8 @@ class Cluster:
         self._group_of: dict[Server, Group] = {}
         self._waiting: list[Deferred[None]] = []
         self._is_greeted = False
+        self._incarnations: dict[Server, bytes] = {}
+        self._newcomers: dict[Server, bytes] = {}
         self._heard_at: dict[Server, float] = {}
         self._lately_until = 0.0
         self._stores: dict[Server, IBlobStore] = {}
@@ -129,9 +134,14 @@ class Cluster:
         return shuffled
 
     def is_read_from(self, server: Server) -> bool:
-        """Whether what a member says counts: not while it has missed a round that others in reach have completed."""
+        """Whether what a member says counts: not while it has missed a round that others in reach have completed.
+
+        Nor before those were asked, where it was opened since they were heard: it may have been put back from an old copy.
+        """
         group = self._group_of.get(server)
-        return group is None or not self._rounds.behind or server in self._caught_up(group)
+        if group is None or server in self._newcomers:
+            return group is None
+        return not self._rounds.behind or server in self._caught_up(group)
 
     def denies_truly(self, server: Server) -> bool:
         """Whether it proves something that a member has not what it is asked for: see `sos.decisions.rounds`."""
@@ -163,19 +173,20 @@ class Cluster:
         What is written then is newer than all that any member in reach has seen, whatever the wall clocks say; and a member
         that was away is known to be behind before anything is read from it.
         """
-        if self._is_greeted:
-            return
-        waiting: Deferred[None] = Deferred()
-        self._waiting.append(waiting)
-        if len(self._waiting) == 1:
-            Deferred.fromCoroutine(self._greet()).addErrback(self._log_fault)
-        await waiting
+        for _ in range(GREETINGS):
+            if self._is_greeted:
+                return
+            waiting: Deferred[None] = Deferred()
+            self._waiting.append(waiting)
+            if len(self._waiting) == 1:
+                Deferred.fromCoroutine(self._greet()).addErrback(self._log_fault)
+            await waiting
 
     async def heard_lately(self) -> None:
         """Wait until all members were heard lately, or do not answer; whoever reads asks for this.
 
-        Rounds are run by others, too: an api that heard nothing for a while would take the word of a member that was put
-        back from an old copy meanwhile. Under load it hears all members all the time, and this costs nothing.
+        Rounds are run by others, too: an api that heard nothing for a while would take the word of a member that was away
+        meanwhile. Under load it hears all members all the time, and this costs nothing.
         """
         if self._now() >= self._lately_until and not self._waiting:
             self._look_for_old_news()
@@ -183,14 +194,19 @@ class Cluster:
             await self.greeted()
 
     async def has_caught_up(self) -> bool:
-        """Ask those that are behind or partial whether they still are, and say whether one is not.
+        """Ask those whose word does not count whether that is still so, and say whether for one it is not.
 
         A round that somebody else runs writes its number into one member after the other: who was heard in between takes the
         slower ones for behind.
         """
-        behind, partial = set(self._rounds.behind), set(self._rounds.partial)
-        await concurrently(self._greet_one(server) for server in self._late)
-        return not (behind <= set(self._rounds.behind) and partial <= set(self._rounds.partial))
+        before = self._doubted()
+        await (self.greeted() if self._newcomers else concurrently(self._greet_one(server) for server in self._late))
+        return not before <= self._doubted()
+
+    def _doubted(self) -> set[tuple[str, Server]]:
+        """Give the members whose word does not count, or not all of it, each with the reason."""
+        why = {"behind": self._rounds.behind, "partial": self._rounds.partial, "newcomer": self._newcomers}
+        return {(reason, server) for reason, servers in why.items() for server in servers}
 
     def _look_for_old_news(self) -> None:
         remote = [server for server, store in self._stores.items() if IProbed.providedBy(store)]
@@ -205,13 +221,17 @@ class Cluster:
 
         Those that rest are heard when they answer again, before anything is read from them.
         """
+        opened_before = dict(self._newcomers)
         try:
             well = [server for server in self._topology.servers if not self._health.is_resting(server)]
             await concurrently(self._greet_one(server) for server in well)
         finally:
             for group in self._topology.groups:
                 self._rounds.compare(group)
-            self._is_greeted = True
+            for server, incarnation in opened_before.items():
+                if self._newcomers.get(server) == incarnation:
+                    del self._newcomers[server]
+            self._is_greeted = not self._newcomers
             self._lately_until = self._now() + LATELY
             waiting, self._waiting = self._waiting, []
             for one in waiting:
@@ -238,9 +258,22 @@ class Cluster:
         if store is not None:
             self.heard(server, store.clock.last, store.round, store.is_partial)
 
-    def heard(self, server: Server, clock: int | None, round_: int | None, is_partial: bool = False) -> None:
-        """Note what a member's answer says of it."""
+    def heard(
+        self,
+        server: Server,
+        clock: int | None,
+        round_: int | None,
+        is_partial: bool = False,
+        incarnation: bytes | None = None,
+    ) -> None:
+        """Note what a member's answer says of it.
+
+        Whoever was opened since it was last heard, or was never heard, is a newcomer: what was heard of its peers is older.
+        """
         self._heard_at[server] = self._now()
+        if incarnation is not None and incarnation != self._incarnations.get(server):
+            self._incarnations[server] = self._newcomers[server] = incarnation
+            self._is_greeted = False
         group = self._group_of.get(server)
         if round_ is not None and group is not None:
             self._rounds.heard(server, group.name, round_, is_partial)

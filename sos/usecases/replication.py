@@ -18,15 +18,15 @@ from sos.decisions.ghosts import Ghosts
 from sos.decisions.rounds import is_partial_after
 from sos.decisions.topology import Group, Server
 from sos.usecases.anti_entropy import AntiEntropy
-from sos.usecases.census import Census, Summaries, was_started_since
+from sos.usecases.census import Census, Summaries
 from sos.usecases.clearance import Clearance
-from sos.usecases.cluster import LATELY, Cluster
+from sos.usecases.cluster import Cluster
 from sos.usecases.copying import Copier, Round
 from sos.usecases.healing import Healing
 from sos.usecases.homecoming import Homecoming
 from sos.usecases.listing_pass import ListingPass
 from sos.words.blob import BlobID
-from sos.words.errors import SOSError
+from sos.words.errors import OtherIncarnation, SOSError
 from sos.words.interfaces import IRoundReporter
 
 AT_ONCE = 32
@@ -90,7 +90,6 @@ class Replication:
 
     async def _equalise(self, group: Group, copier: Copier, outcome: Round) -> Summaries:
         summaries, old = await Census(self._cluster, copier).of(group)
-        asked_at = self._cluster.seconds()
         outcome.old_contract.update(old)
         if len({summary.root for summary in summaries.values()}) > 1:
             anti_entropy = AntiEntropy(self._cluster, copier, self._at_once, Ghosts.among(summaries))
@@ -101,7 +100,6 @@ class Replication:
         if old and len(summaries) + len(old) > 1:
             listing = ListingPass(self._cluster, copier, self._at_once, self._page)
             await listing.equalise([*summaries, *old])
-        await self._leave_restored(summaries, asked_at, copier)
         await self._note(group, summaries, copier, outcome)
         return summaries
 
@@ -116,24 +114,11 @@ class Replication:
                     group=group.name,
                 )
 
-    async def _leave_restored(self, summaries: Summaries, asked_at: float, copier: Copier) -> None:
-        """After a long round, leave out who was started meanwhile: it may have been put back from an old copy."""
-        if self._cluster.seconds() - asked_at >= LATELY:
-            await concurrently(self._ask_again(server, asked_at, copier) for server in copier.reached(summaries))
-
-    async def _ask_again(self, server: Server, asked_at: float, copier: Copier) -> None:
-        digested = self._cluster.digested(server)
-        assert digested is not None, "it has given its summary"
-        try:
-            summary = await digested.summary()
-        except SOSError as error:
-            copier.leave_out(server, error)
-            return
-        if was_started_since(summary, self._cluster.seconds() - asked_at):
-            copier.leave_behind(server, "it was started meanwhile")
-
     async def _note(self, group: Group, summaries: Summaries, copier: Copier, outcome: Round) -> None:
-        """Write the number of the round into the members that completed it."""
+        """Write the number of the round into the members that completed it.
+
+        Not into one that was started meanwhile: it may have been put back from an old copy.
+        """
         newest = max((summary.round for summary in summaries.values()), default=0)
         has_met_all = copier.reached(group.members) == list(group.members)
 
@@ -144,17 +129,16 @@ class Replication:
                 self._log.info(
                     "{server} has missed a round, and not met all of {group} since", server=server.url, group=group.name
                 )
-            await self._note_at(server, newest + 1, group, is_partial, copier)
+            digested = self._cluster.digested(server)
+            assert digested is not None, "it has given its summary"
+            try:
+                await digested.note_round(newest + 1, group.name, is_partial, said.incarnation)
+            except OtherIncarnation as error:
+                copier.leave_behind(server, str(error))
+            except SOSError as error:
+                copier.leave_out(server, error)
 
         await concurrently(note_at(server) for server in copier.reached(summaries) if server not in outcome.behind)
-
-    async def _note_at(self, server: Server, number: int, group: Group, is_partial: bool, copier: Copier) -> None:
-        digested = self._cluster.digested(server)
-        assert digested is not None, "it has given its summary"
-        try:
-            await digested.note_round(number, group.name, is_partial)
-        except SOSError as error:
-            copier.leave_out(server, error)
 
     def _alarm(self, summaries: Summaries) -> None:
         """Say whose clock is a day off: it hides what has not expired, and its ages are wrong."""

@@ -109,9 +109,9 @@ class WatchedStore:
         """See `ISweepable`."""
         return await self._watched(self._store.sweep(chunks, is_rehearsal))
 
-    async def note_round(self, number: int, group: str, is_partial: bool = False) -> None:
+    async def note_round(self, number: int, group: str, is_partial: bool = False, incarnation: str | None = None) -> None:
         """See `IDigested`."""
-        await self._watched(self._store.note_round(number, group, is_partial))
+        await self._watched(self._store.note_round(number, group, is_partial, incarnation))
 
     async def suspect(self, blob_id: BlobID) -> None:
         """See `IDigested`."""

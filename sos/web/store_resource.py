@@ -33,9 +33,10 @@ def is_ours(request: Request) -> bool:
 
 
 def store_headers(store: ILocalReplica) -> list[tuple[bytes, bytes]]:
-    """Give the headers that tell of a store: its UUID, its clock, its last round, and whether it is partial since."""
+    """Give the headers that tell of a store: UUID, incarnation, clock, last round, and whether it is partial since."""
     headers = [
         (b"X-Sos-Store", store.uuid.encode("ascii")),
+        (b"X-Sos-Incarnation", store.incarnation.encode("ascii")),
         (b"X-Sos-Clock", b"%d" % store.clock.last),
         (b"X-Sos-Round", b"%d" % store.round),
     ]

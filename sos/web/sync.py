@@ -203,7 +203,7 @@ class RoundResource(SyncResource):
     """``/sync/round``: a round that was completed with this store in it."""
 
     async def handle_POST(self, request: Request) -> None:
-        """Note it; 409 where the store belongs to another group."""
+        """Note it; 409 where the store belongs to another group, 412 where it was opened anew since it took part."""
         await self._store.note_round(*sync_wire.round_of(await self._json_of(request)))
         self._respond(request, b"{}")
 

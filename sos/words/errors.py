@@ -101,6 +101,10 @@ class OtherGroup(SOSError):
     """A store that belongs to another group than the one that it is asked to be a member of."""
 
 
+class OtherIncarnation(SOSError):
+    """A store that was opened anew since: what was found out about it may not be true of it any more."""
+
+
 class Unavailable(SOSError):
     """Something that should be there cannot be reached now."""
 

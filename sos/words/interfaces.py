@@ -217,6 +217,7 @@ class ILocalStore(IBlobStore):
     round: int = Attribute("The number of the last completed round that reached the store, 0 for none.")
     group: str | None = Attribute("The name of the group that the store belongs to, None before its first round.")
     is_partial: bool = Attribute("Whether it has missed a round, and has met only a part of its group since.")
+    incarnation: str = Attribute("Drawn anew each time the store is opened.")
 
     def status() -> StoreStatus:
         """Say how the store is, without waiting."""
@@ -245,8 +246,8 @@ class StoreSummary:
     `round` is the number of the last completed round that reached it, 0 for none; `group` the name of the group that
     it belongs to, None before its first round. Damaged entries and strays are left out of the digests.
     `dropped_round` is the round of the store when it last dropped tombstones, `dropped_version` the newest it ever dropped.
-    `time` is what the store takes for unix seconds, `uptime` the whole seconds since it was opened; None where it does not
-    say. `is_partial` says that it missed a round, and has met only a part of its group since: see `sos.decisions.rounds`.
+    `time` is in unix seconds, `uptime` the whole milliseconds since it was opened, `incarnation` what it drew then; None for
+    what it does not say. `is_partial` says that it missed a round, and has met only a part of its group since.
     """
 
     store: str
@@ -262,6 +263,7 @@ class StoreSummary:
     dropped_version: Version = OLD_CONTRACT
     time: int | None = None
     uptime: int | None = None
+    incarnation: str | None = None
     is_partial: bool = False
 
 
@@ -319,10 +321,11 @@ class IDigested(Interface):
     def drop_tombstones(tombstones: Sequence[tuple[BlobID, Version]]) -> Awaitable[int]:
         """Drop tombstones that every member holds, that still have that version and are old enough; give the number."""
 
-    def note_round(number: int, group: str, is_partial: bool = False) -> Awaitable[None]:
+    def note_round(number: int, group: str, is_partial: bool = False, incarnation: str | None = None) -> Awaitable[None]:
         """Note that a round of a group was completed with this store in it; whether it has met only a part of the group.
 
-        The first one makes the store a member of that group. Raises `OtherGroup` where it belongs to another.
+        The first one makes the store a member of that group. Raises `OtherGroup` where it belongs to another, and
+        `OtherIncarnation` where it was another `incarnation` that took part.
         """
 
     def suspect(blob_id: BlobID) -> Awaitable[None]:

@@ -27,8 +27,24 @@ def replicated(town: Town, api: Api | None = None) -> None:
 
 def lose_disk(town: Town, name: str) -> None:
     """Put an empty server in the place of a member, under its URL."""
+    start_on(town, name, MemoryStore(f"fresh-{name}", HybridClock(town.wall)))
+
+
+def copy_of(town: Town, name: str) -> MemoryStore:
+    """Copy the store of a member as it is now."""
+    store = town.members[name].store
+    copied = MemoryStore(store.uuid, HybridClock(town.wall))
+    for blob_id in success_of(store.enumerate()):
+        opened = success_of(store.fetch(blob_id))
+        success_of(copied.receive(opened.entry, opened.body))
+    success_of(copied.note_round(store.round, store.group or "one"))
+    return copied
+
+
+def start_on(town: Town, name: str, store: MemoryStore) -> None:
+    """Put a server with another store in the place of a member, under its URL."""
     line = town.members[name].line
-    fresh = Member(name, MemoryStore(f"fresh-{name}", HybridClock(town.wall)), town.network, town.clock, town.wall)
+    fresh = Member(name, store, town.network, town.clock, town.wall)
     line.server = fresh.front
     fresh.line = line
     line.heal()
@@ -100,6 +116,23 @@ def test_a_member_that_lost_its_disk_denies_nothing_until_it_is_filled(town: Tow
     for line in town.lines("ac"):
         line.refuse()
     assert town.fetched(b"known") == 200
+
+
+def test_an_old_copy_is_not_believed_however_soon_it_is_put_back(town: Town) -> None:
+    """Torture F19: the api has just heard all members; since then somebody else has run a round."""
+    town.stored(b"early")
+    replicated(town)
+    backup = copy_of(town, "a")
+    assert town.answer_to(town.delete(b"early")).status == 204
+    town.stored(b"late")
+    replicated(town, town.add_api(town.api.cluster.topology))
+    start_on(town, "a", backup)  # which is asked first
+    for _ in range(6):
+        assert town.fetched(b"early") == 404
+        assert town.fetched(b"late") == 200
+    assert success_of(backup.enumerate()) != []
+    replicated(town)
+    assert (town.holders(b"early"), town.holders(b"late")) == ("", "abc")
 
 
 def test_a_member_that_missed_rounds_is_read_from_after_the_next(town: Town) -> None:

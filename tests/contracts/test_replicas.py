@@ -15,7 +15,7 @@ from sos.decisions.buckets import BUCKETS, EMPTY, PARTS, bucket_of
 from sos.http.bodies import collect
 from sos.store.disk import DiskStore
 from sos.words.blob import BlobID, Entry, Kind, State, Version
-from sos.words.errors import BadInput, BlobConflict, BlobNotFound, OtherGroup, Unavailable
+from sos.words.errors import BadInput, BlobConflict, BlobNotFound, OtherGroup, OtherIncarnation, Unavailable
 from sos.words.interfaces import IBlobRemover, IBlobStore, IDigested, ILocalReplica, IScrubbed, ISweepable, ScrubStanding
 from sos.words.versions import FURTHEST_AHEAD
 from tests.contracts.replica_sites import AGE, GRACE, NOW, SITES, Site, metadata_of
@@ -536,6 +536,18 @@ def test_a_store_of_another_group_is_refused_until_it_is_adopted(site: Site) -> 
     assert (site.local.round, site.local.group) == (0, "second")
     success_of(site.store.note_round(2, "second"))
     assert site.local.round == 2
+
+
+def test_a_round_is_noted_by_the_very_incarnation_that_took_part(site: Site) -> None:
+    """A store that was put back from an old copy meanwhile has not completed it; who names none means any."""
+    incarnation = success_of(site.store.summary()).incarnation
+    assert incarnation == site.local.incarnation
+    success_of(site.store.note_round(3, "first", incarnation=incarnation))
+    error = failure_of(site.store.note_round(4, "first", incarnation="another"))
+    assert isinstance(error, OtherIncarnation)
+    assert site.local.round == 3
+    success_of(site.store.note_round(4, "first"))
+    assert site.local.round == 4
 
 
 @pytest.mark.parametrize(("number", "group"), [(-1, "first"), (2**63, "first"), (1, "")])

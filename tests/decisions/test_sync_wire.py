@@ -37,9 +37,10 @@ ENTRIES = st.builds(
     is_damaged=st.booleans(),
     is_stray=st.booleans(),
 )
+UUIDS = st.from_regex(r"[0-9A-Za-z-]{1,64}", fullmatch=True)
 SUMMARIES = st.builds(
     StoreSummary,
-    store=st.from_regex(r"[0-9A-Za-z-]{1,64}", fullmatch=True),
+    store=UUIDS,
     root=DIGESTS,
     live=NUMBERS,
     deleted=NUMBERS,
@@ -52,6 +53,7 @@ SUMMARIES = st.builds(
     dropped_version=VERSIONS,
     time=st.none() | NUMBERS,
     uptime=st.none() | NUMBERS,
+    incarnation=st.none() | UUIDS,
 )
 PLAIN: dict[str, Any] = {"id": "abc", "version": 1, "state": "live", "kind": "blob"}
 SUMMARY: dict[str, Any] = {
@@ -95,13 +97,13 @@ def test_digests_come_back_as_they_were(digests: list[bytes]) -> None:
     assert sync_wire.digests_of(sync_wire.digests_json(digests)) == digests
 
 
-@given(st.lists(st.tuples(IDS, VERSIONS), max_size=5), NUMBERS, st.booleans())
+@given(st.lists(st.tuples(IDS, VERSIONS), max_size=5), NUMBERS, st.booleans(), st.none() | UUIDS)
 def test_tombstones_rounds_and_counts_come_back_as_they_were(
-    tombstones: list[tuple[BlobID, Version]], count: int, is_partial: bool
+    tombstones: list[tuple[BlobID, Version]], count: int, is_partial: bool, incarnation: str | None
 ) -> None:
     """The bodies of requests, and the number in the answer."""
     assert sync_wire.tombstones_of(sync_wire.tombstones_json(tombstones)) == tombstones
-    noted = count, "Zürich 1", is_partial
+    noted = count, "Zürich 1", is_partial, incarnation
     assert sync_wire.round_of(sync_wire.round_json(*noted)) == noted
     assert sync_wire.count_of(sync_wire.count_json(count)) == count
 

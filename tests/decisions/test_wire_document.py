@@ -76,7 +76,14 @@ def test_the_manifest_of_the_example_is_what_is_written_and_read() -> None:
 def test_every_header_between_servers_is_described() -> None:
     """Those of requests, and those of answers."""
     described = {name.lower().encode() for name in re.findall(r"^``(X-Sos-\w+)``", DOCUMENT, re.MULTILINE)}
-    assert described == wire.REQUEST_HEADERS | {wire.STORE, wire.CLOCK, wire.ROUND, wire.PARTIAL, wire.KNOWN}
+    assert described == wire.REQUEST_HEADERS | {
+        wire.STORE,
+        wire.CLOCK,
+        wire.ROUND,
+        wire.INCARNATION,
+        wire.PARTIAL,
+        wire.KNOWN,
+    }
 
 
 def test_the_batch_of_the_example_is_what_is_written_and_read() -> None:

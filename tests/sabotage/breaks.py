@@ -58,6 +58,14 @@ BREAKS: Sequence[Break] = [
         ),
     ),
     Break(
+        "newcomer-is-believed",
+        "F19",
+        (
+            "tests/usecases/test_cluster.py::test_who_was_opened_anew_is_not_read_from_before_its_peers_were_asked",
+            "tests/cluster/test_joining.py::test_an_old_copy_is_not_believed_however_soon_it_is_put_back",
+        ),
+    ),
+    Break(
         "no-healing-from-elsewhere", "I14", ("tests/usecases/test_healing.py::test_a_chunk_is_healed_from_another_group",)
     ),
     Break("write-in-place", "D2 F15", (_DISK + "test_bytes_that_come_again_replace_those_held",)),

@@ -169,9 +169,9 @@ class SimStore(MemoryStore):
         self._note()
         return swept
 
-    async def note_round(self, number: int, group: str, is_partial: bool = False) -> None:
+    async def note_round(self, number: int, group: str, is_partial: bool = False, incarnation: str | None = None) -> None:
         await self._synced()
-        await super().note_round(number, group, is_partial)
+        await super().note_round(number, group, is_partial, incarnation)
         self._note()
 
     # Reading

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from attrs import define, field
 
-from sos.usecases.cluster import LATELY
 from tests.simulation.disks import SWEEP_AGE, Disk
 from tests.simulation.network import Path
 from tests.simulation.world import APIS, GROUPS, ApiHost, MemberHost, World
@@ -209,14 +208,14 @@ class Nemesis:
         return None
 
     def restore_backup(self) -> Undo | None:
-        """The fragile disk is copied; another time it comes back as it was, which takes a while."""
+        """The fragile disk is copied; another time it comes back as it was, at once or after a while."""
         member = self.world.members[FRAGILE]
         if self._backup is None:
             self._backup = member.disk.backup()
             return None
         member.kill()
         member.disk.restore(self._backup)
-        member.away_until = self.world.clock.seconds() + LATELY + self.world.chance.uniform(0.1, 4.0)
+        member.away_until = self.world.clock.seconds() + self.world.chance.choice((0.0, 0.1, 1.0, 4.0))
         member.start()
         self._backup = None
         return None

@@ -164,7 +164,8 @@ def test_the_books_are_right_after_a_restart(bench: Bench, is_killed: bool) -> N
         shutil.copytree(bench.path, left.path)
     again = left.open()
     after = success_of(again.summary())
-    assert after == evolve(before, clock=after.clock)
+    assert after == evolve(before, clock=after.clock, incarnation=after.incarnation)
+    assert after.incarnation != before.incarnation
     assert after.root == recomputed_root(left)
     assert (again.round, again.group, again.is_partial) == (8, "first", True)
     assert (again.status().strays, again.status().deleted) == (status.strays, status.deleted) == (1, 5)

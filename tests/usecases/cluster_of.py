@@ -180,8 +180,8 @@ class Flaky:
     async def sweep(self, chunks: Sequence[tuple[BlobID, Version]], is_rehearsal: bool = False) -> Swept:
         return await self._answer("sweep", chunks, is_rehearsal)  # type: ignore[no-any-return]
 
-    async def note_round(self, number: int, group: str, is_partial: bool = False) -> None:
-        await self._answer("note_round", number, group, is_partial)
+    async def note_round(self, number: int, group: str, is_partial: bool = False, incarnation: str | None = None) -> None:
+        await self._answer("note_round", number, group, is_partial, incarnation)
 
     async def suspect(self, blob_id: BlobID) -> None:
         await self._answer("suspect", blob_id)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import count
+
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
@@ -25,12 +28,15 @@ class Remote(Flaky):
 
     def __init__(self) -> None:
         super().__init__(memory_store())
+        self.says: Callable[[], None] = lambda: None
+        """Is called when it gives a sign of life."""
 
     async def alive(self) -> None:
         """Answer, or not."""
         self.calls.append("alive")
         if self._always is not None:
             raise self._always
+        self.says()
 
     def go_down(self) -> None:
         """Be out of reach."""
@@ -168,6 +174,44 @@ def test_who_missed_a_round_is_not_read_from_as_soon_as_the_others_are_silent() 
     assert not setup.cluster.is_read_from(C)
     setup.clock.advance(REMEMBERED)
     assert setup.cluster.is_read_from(C)
+
+
+def test_who_was_opened_anew_is_not_read_from_before_its_peers_were_asked() -> None:
+    """However soon that is: what was heard of them is older, and it may have been put back from an old copy."""
+    setup = Setup()
+    for member in (A, B, C):
+        setup.cluster.heard(member, None, 1, False, b"first")
+    success_of(setup.cluster.heard_lately())
+    assert [setup.cluster.is_read_from(member) for member in (A, B, C)] == [True, True, True]
+    setup.cluster.heard(C, None, 1, False, b"second")
+    assert [setup.cluster.is_read_from(member) for member in (A, B, C)] == [True, True, False]
+    assert not setup.cluster.denies_truly(C)
+    setup.remotes[A].says = lambda: setup.cluster.heard(A, None, 2, False, b"first")
+    success_of(setup.cluster.heard_lately())
+    assert [setup.cluster.is_read_from(member) for member in (A, B, C)] == [True, False, False]
+    setup.cluster.heard(B, None, 2, False, b"first")
+    setup.cluster.heard(C, None, 2, False, b"second")
+    assert [setup.cluster.is_read_from(member) for member in (A, B, C)] == [True, True, True]
+
+
+def test_who_is_opened_while_all_are_asked_has_them_asked_again() -> None:
+    """Its peers may have been asked before that."""
+    setup = Setup()
+    names = iter((b"second", b"second", b"third"))
+    setup.remotes[C].says = lambda: setup.cluster.heard(C, None, 1, False, next(names))
+    success_of(setup.cluster.greeted())
+    assert [remote.calls.count("alive") for remote in setup.remotes.values()] == [2, 2, 2]
+    assert setup.cluster.is_read_from(C)
+
+
+def test_who_has_another_name_each_time_is_not_waited_for() -> None:
+    """Two servers behind one URL, say: neither is read from, and nobody waits for ever."""
+    setup = Setup()
+    names = count()
+    setup.remotes[C].says = lambda: setup.cluster.heard(C, None, 1, False, b"%d" % next(names))
+    success_of(setup.cluster.heard_lately())
+    assert [setup.cluster.is_read_from(member) for member in (A, B, C)] == [True, True, False]
+    assert not success_of(setup.cluster.has_caught_up())
 
 
 def test_members_that_are_heard_all_the_time_are_not_asked() -> None:

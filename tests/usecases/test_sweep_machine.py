@@ -120,7 +120,8 @@ class Far(Flaky):
             result = Failure(error)
         await self._steps.turn()
         self._check_reach()
-        self._hear(self._host.store.clock.last, self._host.store.round, self._host.store.is_partial)
+        store = self._host.store
+        self._hear(store.clock.last, store.round, store.is_partial, store.incarnation.encode("ascii"))
         return result.raiseException() if isinstance(result, Failure) else result
 
     def _check_reach(self) -> None:

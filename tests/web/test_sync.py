@@ -80,8 +80,10 @@ class SyncTests(SynchronousTestCase):
         success_of(self.store.note_round(3, "one"))
         summary = success_of(self.store.summary())
         expected = {"store": "uuid-1", "root": summary.root.hex(), "live": 1, "deleted": 0, "damaged": 0, "strays": 0}
-        dropped = {"dropped_round": 0, "dropped_version": 0, "time": 1_700_000_000, "uptime": 0, "partial": False}
-        self.assertEqual(self.json_of("/sync"), {**expected, "clock": summary.clock, "round": 3, "group": "one", **dropped})
+        dropped = {"dropped_round": 0, "dropped_version": 0}
+        opened = {"time": 1_700_000_000, "uptime": 0, "incarnation": self.store.incarnation}
+        stands = {"clock": summary.clock, "round": 3, "group": "one", "partial": False}
+        self.assertEqual(self.json_of("/sync"), {**expected, **stands, **dropped, **opened})
 
     def test_digests_lead_to_a_bucket_and_its_entries(self) -> None:
         """Parts, buckets of a part, entries of a bucket."""
@@ -227,5 +229,5 @@ class SyncTests(SynchronousTestCase):
         """With every answer, refusals too; others hear nothing of it."""
         for path in ("/sync", "/sync/bucket/0", "/sync/bucket/0?limit=x"):
             told = [name for name in self.browser.ask("GET", path, OURS).headers if name.startswith("x-sos-")]
-            self.assertEqual(sorted(told), ["x-sos-clock", "x-sos-round", "x-sos-store"])
+            self.assertEqual(sorted(told), ["x-sos-clock", "x-sos-incarnation", "x-sos-round", "x-sos-store"])
             self.assertFalse([name for name in self.browser.ask("GET", path).headers if name.startswith("x-sos-")])

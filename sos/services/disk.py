@@ -15,6 +15,7 @@ from sos.store.disk import DiskStore
 from sos.store.opening import open_disk_store
 from sos.store.pace import Pace
 from sos.store.room import Reserve
+from sos.store.warming import READERS
 
 WRITING_THREADS = 4
 """Threads that write and hash larger blobs: enough to keep a disk busy, few enough not to starve the reactor's."""
@@ -53,6 +54,7 @@ class DiskService(Service):
         self._writing = Threads(reactor, WRITING_THREADS, f"writing {path}")
         self._committing = Threads(reactor, 1, f"committing {path}")
         self._scrubbing = Threads(reactor, 1, f"scrubbing {path}")
+        self._reading = Threads(reactor, READERS, f"reading {path}")
         self._pace = Pace(reactor, scrub_rate)
         self._store: DiskStore | None = None
 
@@ -70,6 +72,7 @@ class DiskService(Service):
             in_thread=self._writing,
             commit_in_thread=self._committing,
             scrub_in_thread=self._scrubbing,
+            read_in_thread=self._reading,
             wall=self._wall,
             reserve=self._reserve,
             must_exist=self._must_exist,
@@ -84,6 +87,7 @@ class DiskService(Service):
         self._writing.startService()
         self._committing.startService()
         self._scrubbing.startService()
+        self._reading.startService()
         if self._adopt is not None:
             adopting = Deferred.fromCoroutine(self._adopted(self._adopt))
             adopting.addErrback(lambda failure: self._log.failure("The store was not adopted", failure))
@@ -111,3 +115,4 @@ class DiskService(Service):
         self._writing.stopService()
         self._committing.stopService()
         self._scrubbing.stopService()
+        self._reading.stopService()

@@ -1,8 +1,8 @@
 """The store on a disk: a database of entries and small blobs, and a tree of larger ones.
 
 What happens in which thread: arriving bytes of larger blobs are written, hashed and published in a pool; the index is
-written in one thread of its own, for SQLite has one writer; it is read in the reactor's thread, as are the bytes.
-`sos.store.opening` makes one.
+written in one thread of its own, for SQLite has one writer; it is read in the reactor's thread, as are the bytes, once
+they are in memory (`sos.store.warming`). `sos.store.opening` makes one.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class DiskStore(InOneChange):
         self._commit_in_thread = parts.commit_in_thread
         self._workshop = workshop = parts.workshop
         self._latch = workshop.latch
-        self._reader = parts.reader
+        self._reader, self._warming = parts.reader, parts.warming
         self._commits = Commits(Writer(parts.index, self._latch, workshop.admission), parts.commit_in_thread)
         self._published = Published(self._commits, workshop)
         self._quarantine = Quarantine(workshop.fs, workshop.tree)
@@ -98,18 +98,21 @@ class DiskStore(InOneChange):
 
     async def fetch(self, blob_id: BlobID, span: Span | None = None) -> OpenBlob:
         """Open a blob; its body has a descriptor of its own, so that whoever replaces the blob does not tear it."""
-        self._check_open()
         self._turns.note_user()
-        try:
-            return self._holdings.open(blob_id, span)
-        except BytesSuspected as error:
-            raise await self._set_apart(error.suspicion) from error
+        return await self._held(self._holdings.open, blob_id, span)
 
     async def stat(self, blob_id: BlobID) -> Entry:
         """Give the entry of a blob that `fetch` would give."""
+        return await self._held(self._holdings.stat, blob_id)
+
+    async def _held(self, read: Callable[..., T], blob_id: BlobID, *arguments: Any) -> T:
+        """Read a blob in the reactor's thread; what nobody had seen to be damaged is set apart."""
         self._check_open()
+        if self._warming.is_needed(blob_id) and not self._holdings.remembers(blob_id):
+            await self._warming.of(blob_id)
+            self._check_open()
         try:
-            return self._holdings.stat(blob_id)
+            return read(blob_id, *arguments)
         except BytesSuspected as error:
             raise await self._set_apart(error.suspicion) from error
 
@@ -256,11 +259,7 @@ class DiskStore(InOneChange):
 
     async def fetch_past_expiry(self, blob_id: BlobID) -> OpenBlob:
         """Open a blob, be it expired."""
-        self._check_open()
-        try:
-            return self._holdings.open(blob_id, None, past_expiry=True)
-        except BytesSuspected as error:
-            raise await self._set_apart(error.suspicion) from error
+        return await self._held(self._holdings.open, blob_id, None, True)
 
     async def forget(self, blob_id: BlobID, version: Version) -> None:
         """Drop a stray that was carried home, with its bytes."""
@@ -374,6 +373,7 @@ class DiskStore(InOneChange):
             stage.fail(Unavailable("The store is being closed."))
         await self._no_stages()
         await self._scrub.close()
+        await self._warming.end()
         await self._commits.close()
         await self._commit_in_thread(self._release)
 

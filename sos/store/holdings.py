@@ -70,6 +70,10 @@ class Holdings:
         """Read a blob again when it is asked for next: somebody says that its bytes are wrong."""
         self._recent.drop(blob_id)
 
+    def remembers(self, blob_id: BlobID) -> bool:
+        """Whether a blob can be had without reading."""
+        return self._recent.of(blob_id) is not None
+
     def awaits(self, entry: Entry) -> bool:
         """Whether the bytes of an entry that comes are those of a blob that is damaged here. Raises as `stat` does."""
         row = self._row(entry.id)

@@ -10,9 +10,11 @@ import contextlib
 import os
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
+from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 
 from sos.store import schema
@@ -31,12 +33,30 @@ from sos.store.room import Admission, Reserve
 from sos.store.scrub import NOTE, ScrubParts
 from sos.store.staging import Workshop
 from sos.store.tree import DIRECTORIES, STAGING, Serials, Tree
+from sos.store.warming import Warming, usable_memory
 from sos.words.blob import Version
 from sos.words.errors import StoreRefused
 from sos.words.interfaces import InThread
 from sos.words.versions import HybridClock
 
 DEFAULT_RESERVE = Reserve()
+
+
+class _Closed(Protocol):
+    """What has connections."""
+
+    def close(self) -> None:
+        """Close them."""
+
+
+@frozen
+class _Threads:
+    """What calls that block run in: see `open_disk_store`."""
+
+    pool: InThread
+    committing: InThread
+    scrubbing: InThread
+    reading: InThread
 
 
 def _random_uuid() -> str:
@@ -58,14 +78,18 @@ def open_disk_store(
     make_uuid: Callable[[], str] = _random_uuid,
     make_fs: Callable[[Path, int], Fs] = Fs,
     scrub_in_thread: InThread | None = None,
+    read_in_thread: InThread | None = None,
+    memory: int | None = None,
 ) -> DiskStore:
     """Open the store in a directory, or make one in a missing or empty one. Raises `StoreRefused`.
 
     It blocks, and is called before anything listens, in the thread that will read the index: the reactor's.
 
     `in_thread` runs calls in a pool of a few threads, `commit_in_thread` runs them in one thread that does nothing else.
-    `scrub_in_thread` runs what the scrub reads, which others need not wait for then; in the pool unless it is given.
-    All must take calls until `close` has given its result. `wall` gives unix seconds. `make_fs` is what tests replace.
+    `scrub_in_thread` runs what the scrub reads, and `read_in_thread` reads of blobs, where the database is larger than half
+    the bytes of `memory` (of this machine, unless told): others need not wait for either then. In the pool unless they are
+    given. All must take calls until `close` has given its result. `wall` gives unix seconds, and `make_fs` is what tests
+    replace.
 
     Tombstones may be dropped `tombstone_age` seconds after they were taken, and expired blobs turn into tombstones
     `expiry_grace` seconds later; chunks that no manifest names may go after `sweep_age` seconds. All by this store's own
@@ -77,9 +101,9 @@ def open_disk_store(
         undo.callback(os.close, claimed.descriptor)
         fs = make_fs(path, claimed.descriptor)
         ages = Ages(wall, tombstone_age, expiry_grace, sweep_age, None if clock is None else clock.seconds)
-        threads = (in_thread, commit_in_thread, scrub_in_thread or in_thread)
+        threads = _Threads(in_thread, commit_in_thread, scrub_in_thread or in_thread, read_in_thread or in_thread)
         with _refusing(path):
-            store = _opened(claimed, fs, reserve, threads, ages, clock, undo)
+            store = _opened(claimed, fs, reserve, threads, ages, clock, usable_memory() if memory is None else memory, undo)
         undo.pop_all()
     return store
 
@@ -102,14 +126,14 @@ def _opened(
     claimed: Claim,
     fs: Fs,
     reserve: Reserve,
-    threads: tuple[InThread, InThread, InThread],
+    threads: _Threads,
     ages: Ages,
     clock: IReactorTime | None,
+    memory: int,
     undo: contextlib.ExitStack,
 ) -> DiskStore:
     """Recover what was left behind, and put the store together; what it opens is closed by `undo` where that fails."""
     _lay_out(fs)
-    in_thread, commit_in_thread, scrub_in_thread = threads
     tree = Tree(fs)
     latch = Latch(str(claimed.path), tree.try_disk)
     index = _recovered(_connected(fs, undo), tree, claimed)
@@ -118,23 +142,25 @@ def _opened(
     reader, listing = Reader(_connected(fs, undo, read_only=True)), Listing(_connected(fs, undo, read_only=True))
     scrubbing = _connected(fs, undo, read_only=True)
     schema.set_up_reading(scrubbing)
+    warming = Warming(lambda: fs.connect(DATABASE, read_only=True), threads.reading, reader.all_bytes, memory)
     claimed.finish()
     admission = Admission(fs, reserve, reader.free_bytes, lambda: index.wal_bytes)
     return DiskStore(
         Parts(
             claim=claimed,
-            workshop=Workshop(fs, tree, admission, Serials(opening), latch, in_thread),
+            workshop=Workshop(fs, tree, admission, Serials(opening), latch, threads.pool),
             index=index,
             reader=reader,
             recent=Recent(lambda: index.commits),
             listing=listing,
-            commit_in_thread=commit_in_thread,
+            warming=warming,
+            commit_in_thread=threads.committing,
             clock=HybridClock(ages.wall, Version(highest)),
             ages=ages,
             standing=standing(index),
             dropped=dropped(index),
-            scrub=ScrubParts(scrubbing, opening, scrub_in_thread, index.meta(NOTE)),
-            release=lambda: _release(claimed, index, (reader, listing, scrubbing), latch),
+            scrub=ScrubParts(scrubbing, opening, threads.scrubbing, index.meta(NOTE)),
+            release=lambda: _release(claimed, index, (reader, listing, scrubbing, warming), latch),
             waiting=clock,
         )
     )
@@ -173,7 +199,7 @@ def _recovered(connection: sqlite3.Connection, tree: Tree, claimed: Claim) -> In
     return Index(connection, tree)
 
 
-def _release(claimed: Claim, index: Index, readers: tuple[Reader, Listing, sqlite3.Connection], latch: Latch) -> None:
+def _release(claimed: Claim, index: Index, readers: Sequence[_Closed], latch: Latch) -> None:
     """Close the database, then give up the lock.
 
     The connection that is closed last copies the WAL into the database and removes it. After a failed fsync nobody may

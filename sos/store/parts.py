@@ -16,6 +16,7 @@ from sos.store.reader import Reader
 from sos.store.recent import Recent
 from sos.store.scrub import ScrubParts
 from sos.store.staging import Workshop
+from sos.store.warming import Warming
 from sos.words.interfaces import InThread
 from sos.words.versions import HybridClock
 
@@ -30,6 +31,7 @@ class Parts:
     reader: Reader
     recent: Recent
     listing: Listing
+    warming: Warming
     commit_in_thread: InThread
     clock: HybridClock
     ages: Ages

@@ -64,9 +64,16 @@ class Reader:
 
     def free_bytes(self) -> int:
         """Give the bytes of the database's free pages."""
-        (pages,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        return self._bytes_of("freelist_count")
+
+    def all_bytes(self) -> int:
+        """Give the bytes of all its pages."""
+        return self._bytes_of("page_count")
+
+    def _bytes_of(self, pages: str) -> int:
+        (number,) = self._connection.execute(f"PRAGMA {pages}").fetchone()
         (size,) = self._connection.execute("PRAGMA page_size").fetchone()
-        return int(pages) * int(size)
+        return int(number) * int(size)
 
     def close(self) -> None:
         """Close the connection."""

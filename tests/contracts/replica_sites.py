@@ -130,7 +130,12 @@ def remote_site(path: Path) -> Site:
     return evolve(far, store=RemoteReplica(Client(network, clock), "http://a:1"))
 
 
-def disk_site(path: Path) -> Site:
+def large_site(path: Path) -> Site:
+    """Make a store on the disk that is larger than the memory, of which there is none."""
+    return disk_site(path, memory=0)
+
+
+def disk_site(path: Path, memory: int | None = None) -> Site:
     """Make a store on the disk, or open it again."""
     moment = Moment()
     store = open_disk_store(
@@ -141,6 +146,7 @@ def disk_site(path: Path) -> Site:
         tombstone_age=AGE,
         expiry_grace=GRACE,
         sweep_age=SWEEP_AGE,
+        memory=memory,
     )
     return Site(store, store, moment, lambda blob_id: _harm(path, store, blob_id), lambda: held_in(path))
 
@@ -169,7 +175,7 @@ def _harm(path: Path, store: ILocalReplica, blob_id: BlobID) -> None:
     success_of(store.forget(BlobID("nobody"), Version(1)))
 
 
-SITES: list[Callable[[Path], Site]] = [memory_site, disk_site, remote_site]
+SITES: list[Callable[[Path], Site]] = [memory_site, disk_site, large_site, remote_site]
 """One factory for each implementation of what replication needs."""
 
 

@@ -63,6 +63,11 @@ def disk_store(tmp_path: Path) -> IBlobStore:
     return open_disk_store(tmp_path / "store", in_thread=immediately, commit_in_thread=immediately, wall=wall)
 
 
+def large_store(tmp_path: Path) -> IBlobStore:
+    """Make a store on the disk that is larger than the memory, of which there is none."""
+    return open_disk_store(tmp_path / "store", in_thread=immediately, commit_in_thread=immediately, wall=wall, memory=0)
+
+
 def remote_store(tmp_path: Path) -> IBlobStore:
     """Make a store in memory at the far end of a connection: client, front and resources are the real ones."""
     clock = Clock()
@@ -71,7 +76,7 @@ def remote_store(tmp_path: Path) -> IBlobStore:
     return RemoteReplica(Client(network, clock), "http://a:1")
 
 
-STORES: list[Callable[[Path], IBlobStore]] = [memory_store, disk_store, remote_store]
+STORES: list[Callable[[Path], IBlobStore]] = [memory_store, disk_store, large_store, remote_store]
 """One factory for each implementation. What it gives may have a ``close``."""
 
 

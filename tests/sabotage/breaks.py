@@ -42,6 +42,11 @@ BREAKS: Sequence[Break] = [
     Break("early-directory-fsync", "D1", (_DISK + "test_a_large_blob_is_durable_before_its_row",), (_ORDER,)),
     Break("synchronous-normal", "D1 D5", (_DISK + "test_every_commit_is_synced_and_checkpoints_are_ours",), (_ORDER,)),
     Break("answer-before-commit", "D1 D2", (_COMMITS + "test_what_is_answered_is_committed",), (_ORDER,)),
+    Break(
+        "cold-reads-hold-up-all",
+        "I21",
+        ("tests/store/test_warming.py::test_a_blob_that_has_to_be_read_keeps_nobody_waiting",),
+    ),
     Break("row-before-rename", "D2 D9", (_DISK + "test_a_large_blob_is_durable_before_its_row",)),
     Break(
         "commit-after-failed-fsync",

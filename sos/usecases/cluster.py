@@ -271,10 +271,12 @@ class Cluster:
         Whoever was opened since it was last heard, or was never heard, is a newcomer: what was heard of its peers is older.
         """
         self._heard_at[server] = self._now()
-        if incarnation is not None and incarnation != self._incarnations.get(server):
-            self._incarnations[server] = self._newcomers[server] = incarnation
-            self._is_greeted = False
         group = self._group_of.get(server)
+        if incarnation is not None and incarnation != self._incarnations.get(server):
+            self._incarnations[server] = incarnation
+            if group is not None and len(group.members) > 1:
+                self._newcomers[server] = incarnation
+                self._is_greeted = False
         if round_ is not None and group is not None:
             self._rounds.heard(server, group.name, round_, is_partial)
         if clock is not None and clock > self.versions.last and not self.follows(clock):

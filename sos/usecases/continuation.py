@@ -44,14 +44,15 @@ class Continuation:
             others = [server for server in self._cluster.readers_for(self._entry.id) if server != first]
             self._left = [*others, first]  # once more, for it may have been its connection that broke
 
-        async def ask(server: Server) -> IBodyProducer:
-            return await self._open_at(server, span)
-
-        asking: FirstAnswer[IBodyProducer] = FirstAnswer(
-            ask, self._clock, self._cluster.failed, _stop, lambda errors: False, GRACE
-        )
+        asking = self._asking(span)
         try:
-            body = await asking.of(self._left)
+            try:
+                body = await asking.of(self._left)
+            except NoAnswer:  # one may have been opened anew, as whoever broke off: its very answer says so
+                if not await self._cluster.has_caught_up():
+                    raise
+                asking = self._asking(span)
+                body = await asking.of(self._left)
         except NoAnswer:
             self._left.clear()
             raise Unavailable(f"Nobody can go on with {self._entry.id} at byte {span.start}.") from None
@@ -61,6 +62,12 @@ class Continuation:
         self.givers = list(dict.fromkeys([*self.givers, giver]))
         self._log.info("{server} goes on with {id} at byte {at}", server=giver.url, id=self._entry.id, at=span.start)
         return body
+
+    def _asking(self, span: Span) -> FirstAnswer[IBodyProducer]:
+        async def ask(server: Server) -> IBodyProducer:
+            return await self._open_at(server, span)
+
+        return FirstAnswer(ask, self._clock, self._cluster.failed, _stop, lambda errors: False, GRACE)
 
     async def _open_at(self, server: Server, span: Span) -> IBodyProducer:
         opened = await self._cluster.store_of(server).fetch(self._entry.id, span)

@@ -194,6 +194,14 @@ def test_who_was_opened_anew_is_not_read_from_before_its_peers_were_asked() -> N
     assert [setup.cluster.is_read_from(member) for member in (A, B, C)] == [True, True, True]
 
 
+def test_who_has_no_peers_is_no_newcomer() -> None:
+    """Nobody can have completed a round without it."""
+    cluster = cluster_of(one={"a": memory_store()}, two={"b": memory_store(), "c": memory_store()})
+    for name in "abc":
+        cluster.heard(server(name), None, 1, False, b"first")
+    assert [cluster.is_read_from(server(name)) for name in "abc"] == [True, False, False]
+
+
 def test_who_is_opened_while_all_are_asked_has_them_asked_again() -> None:
     """Its peers may have been asked before that."""
     setup = Setup()

@@ -174,6 +174,28 @@ def test_a_long_object_goes_on_from_another_member() -> None:
     assert other.calls == ["fetch"]
 
 
+def test_a_long_object_goes_on_from_a_member_that_was_opened_anew_meanwhile() -> None:
+    """Its peers are asked first; it has all that it had."""
+
+    class Restarted(Flaky):
+        async def fetch(self, blob_id: BlobID, span: Span | None = None) -> OpenBlob:
+            cluster.heard(server("b"), None, 0, False, b"second")
+            return await super().fetch(blob_id, span)
+
+    class Gone(Giving):
+        async def fetch(self, blob_id: BlobID, span: Span | None = None) -> OpenBlob:
+            if span is not None:
+                raise DOWN
+            return await super().fetch(blob_id, span)
+
+    other = Restarted(holding(LONG))
+    cluster = cluster_of(one={"a": Gone(holding(LONG), *HALF, breaks=True), "b": other})
+    cluster.heard(server("b"), None, 0, False, b"first")
+    opened = success_of(downloads_of(cluster).open(ABC))
+    assert bytes_of(opened) == LONG
+    assert other.calls == ["fetch", "fetch"]
+
+
 def test_nobody_goes_on_with_other_bytes() -> None:
     """One ID, another SHA-256: the reader gets one of them, or an error. A chunk of what is there is neither."""
     breaking, other = Giving(holding(LONG), *HALF, breaks=True), Flaky(holding(LONG + b"x"))

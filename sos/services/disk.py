@@ -55,6 +55,7 @@ class DiskService(Service):
         self._committing = Threads(reactor, 1, f"committing {path}")
         self._scrubbing = Threads(reactor, 1, f"scrubbing {path}")
         self._reading = Threads(reactor, READERS, f"reading {path}")
+        self._threads = (self._writing, self._committing, self._scrubbing, self._reading)
         self._pace = Pace(reactor, scrub_rate)
         self._store: DiskStore | None = None
 
@@ -84,10 +85,8 @@ class DiskService(Service):
     def startService(self) -> None:
         """Let the threads run."""
         super().startService()
-        self._writing.startService()
-        self._committing.startService()
-        self._scrubbing.startService()
-        self._reading.startService()
+        for threads in self._threads:
+            threads.startService()
         if self._adopt is not None:
             adopting = Deferred.fromCoroutine(self._adopted(self._adopt))
             adopting.addErrback(lambda failure: self._log.failure("The store was not adopted", failure))
@@ -112,7 +111,5 @@ class DiskService(Service):
 
     async def _end(self) -> None:
         await self.store.close()
-        self._writing.stopService()
-        self._committing.stopService()
-        self._scrubbing.stopService()
-        self._reading.stopService()
+        for threads in self._threads:
+            threads.stopService()

@@ -12,7 +12,6 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
@@ -40,13 +39,6 @@ from sos.words.interfaces import InThread
 from sos.words.versions import HybridClock
 
 DEFAULT_RESERVE = Reserve()
-
-
-class _Closed(Protocol):
-    """What has connections."""
-
-    def close(self) -> None:
-        """Close them."""
 
 
 @frozen
@@ -139,9 +131,7 @@ def _opened(
     index = _recovered(_connected(fs, undo), tree, claimed)
     opening, highest = index.open()
     index.unlink_dropped()
-    reader, listing = Reader(_connected(fs, undo, read_only=True)), Listing(_connected(fs, undo, read_only=True))
-    scrubbing = _connected(fs, undo, read_only=True)
-    schema.set_up_reading(scrubbing)
+    reader, listing, scrubbing = _readers(fs, undo)
     warming = Warming(lambda: fs.connect(DATABASE, read_only=True), threads.reading, reader.all_bytes, memory)
     claimed.finish()
     admission = Admission(fs, reserve, reader.free_bytes, lambda: index.wal_bytes)
@@ -164,6 +154,13 @@ def _opened(
             waiting=clock,
         )
     )
+
+
+def _readers(fs: Fs, undo: contextlib.ExitStack) -> tuple[Reader, Listing, sqlite3.Connection]:
+    """Open the database for those who read it, each through a connection of its own; the last is the scrub's."""
+    scrubbing = _connected(fs, undo, read_only=True)
+    schema.set_up_reading(scrubbing)
+    return Reader(_connected(fs, undo, read_only=True)), Listing(_connected(fs, undo, read_only=True)), scrubbing
 
 
 def _connected(fs: Fs, undo: contextlib.ExitStack, *, read_only: bool = False) -> sqlite3.Connection:
@@ -199,7 +196,9 @@ def _recovered(connection: sqlite3.Connection, tree: Tree, claimed: Claim) -> In
     return Index(connection, tree)
 
 
-def _release(claimed: Claim, index: Index, readers: Sequence[_Closed], latch: Latch) -> None:
+def _release(
+    claimed: Claim, index: Index, readers: Sequence[Reader | Listing | sqlite3.Connection | Warming], latch: Latch
+) -> None:
     """Close the database, then give up the lock.
 
     The connection that is closed last copies the WAL into the database and removes it. After a failed fsync nobody may

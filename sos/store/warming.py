@@ -123,11 +123,12 @@ class Warming:
 
     def _go_on(self) -> None:
         """Have read what waits, as far as a thread is free."""
-        self._waiting = [(blob_id, waiting) for blob_id, waiting in self._waiting if not waiting.called]
         while self._waiting and self._under_way < self._at_a_time:
-            some, self._waiting = self._waiting[:TOGETHER], self._waiting[TOGETHER:]
-            self._under_way += 1
-            Deferred.fromCoroutine(self._read_in_thread(some)).addErrback(self._log_failure)
+            wanted = [(blob_id, waiting) for blob_id, waiting in self._waiting if not waiting.called]
+            some, self._waiting = wanted[:TOGETHER], wanted[TOGETHER:]
+            if some:
+                self._under_way += 1
+                Deferred.fromCoroutine(self._read_in_thread(some)).addErrback(self._log_failure)
         if not self._under_way and self._when_idle is not None:
             when_idle, self._when_idle = self._when_idle, None
             when_idle.callback(None)

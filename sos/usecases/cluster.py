@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -18,7 +18,7 @@ from sos.decisions.topology import Group, Server, Topology
 from sos.usecases.patience import within
 from sos.usecases.watched_store import WatchedStore
 from sos.words.blob import BlobID, Version
-from sos.words.errors import BadInput, ServerUnavailable, SOSError, Unsupported
+from sos.words.errors import BadInput, ServerUnavailable, SOSError, Unavailable, Unsupported
 from sos.words.interfaces import IBlobRemover, IBlobStore, IDigested, ILocalStore, IProbed, IRemoteReplica, ISweepable
 from sos.words.versions import HybridClock
 
@@ -34,6 +34,8 @@ GREETINGS = 2
 REMEMBERED = 60.0
 """Seconds for which a member that does not answer any more is still ahead of those that missed a round: until the next one
 is due. It may be slow, or just being started; and who missed the round may be an old copy, with what was deleted since."""
+
+T = TypeVar("T")
 
 Shuffle = Callable[[list[Any]], None]
 """Puts a list into an order of chance, in place: `random.shuffle`."""
@@ -192,6 +194,18 @@ class Cluster:
             self._look_for_old_news()
         if not self._is_greeted:
             await self.greeted()
+
+    async def asked(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask members by `ask`; once more where it raises `Unavailable`, and one who may not be read from has caught up.
+
+        An answer may be the first to say that its member has missed a round, or was opened anew. Raises what `ask` does.
+        """
+        try:
+            return await ask()
+        except Unavailable:
+            if not await self.has_caught_up():
+                raise
+        return await ask()
 
     async def has_caught_up(self) -> bool:
         """Ask those whose word does not count whether that is still so, and say whether for one it is not.

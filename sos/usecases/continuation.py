@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.iweb import IBodyProducer
@@ -44,30 +46,26 @@ class Continuation:
             others = [server for server in self._cluster.readers_for(self._entry.id) if server != first]
             self._left = [*others, first]  # once more, for it may have been its connection that broke
 
-        asking = self._asking(span)
-        try:
-            try:
-                body = await asking.of(self._left)
-            except NoAnswer:  # one may have been opened anew, as whoever broke off: its very answer says so
-                if not await self._cluster.has_caught_up():
-                    raise
-                asking = self._asking(span)
-                body = await asking.of(self._left)
-        except NoAnswer:
-            self._left.clear()
-            raise Unavailable(f"Nobody can go on with {self._entry.id} at byte {span.start}.") from None
-        giver = asking.winner
-        assert giver is not None
-        self._left = [server for server in self._left if server != giver and server not in asking.errors]
-        self.givers = list(dict.fromkeys([*self.givers, giver]))
-        self._log.info("{server} goes on with {id} at byte {at}", server=giver.url, id=self._entry.id, at=span.start)
-        return body
+        left = self._left
+        return await self._cluster.asked(lambda: self._open_at_first(left, span))
 
-    def _asking(self, span: Span) -> FirstAnswer[IBodyProducer]:
+    async def _open_at_first(self, left: Sequence[Server], span: Span) -> IBodyProducer:
         async def ask(server: Server) -> IBodyProducer:
             return await self._open_at(server, span)
 
-        return FirstAnswer(ask, self._clock, self._cluster.failed, _stop, lambda errors: False, GRACE)
+        asking: FirstAnswer[IBodyProducer] = FirstAnswer(
+            ask, self._clock, self._cluster.failed, _stop, lambda errors: False, GRACE
+        )
+        try:
+            body = await asking.of(left)
+        except NoAnswer:
+            raise Unavailable(f"Nobody can go on with {self._entry.id} at byte {span.start}.") from None
+        giver = asking.winner
+        assert giver is not None
+        self._left = [server for server in left if server != giver and server not in asking.errors]
+        self.givers = list(dict.fromkeys([*self.givers, giver]))
+        self._log.info("{server} goes on with {id} at byte {at}", server=giver.url, id=self._entry.id, at=span.start)
+        return body
 
     async def _open_at(self, server: Server, span: Span) -> IBodyProducer:
         opened = await self._cluster.store_of(server).fetch(self._entry.id, span)

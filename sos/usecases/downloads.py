@@ -190,14 +190,9 @@ class Downloads:
             room.end()
 
     async def _first(self, question: _Question[T]) -> T:
-        """Ask those who may be read from; once more where nobody knows, and one who may not has caught up meanwhile."""
+        """Ask those who may be read from, as they are now."""
         await self._cluster.heard_lately()
-        try:
-            return await self._asked(question)
-        except Unavailable:
-            if not await self._cluster.has_caught_up():
-                raise
-        return await self._asked(question)
+        return await self._cluster.asked(lambda: self._asked(question))
 
     async def _asked(self, question: _Question[T]) -> T:
         """Ask all groups, and home once more before a 404.

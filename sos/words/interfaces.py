@@ -243,11 +243,10 @@ class ILocalStore(IBlobStore):
 class StoreSummary:
     """What a store says of itself to replication: see `sos.decisions.buckets` for the root digest.
 
-    `round` is the number of the last completed round that reached it, 0 for none; `group` the name of the group that
-    it belongs to, None before its first round. Damaged entries and strays are left out of the digests.
+    `round`, `group` and `incarnation` are those of `ILocalStore`. Damaged entries and strays are left out of the digests.
     `dropped_round` is the round of the store when it last dropped tombstones, `dropped_version` the newest it ever dropped.
-    `time` is in unix seconds, `uptime` the whole milliseconds since it was opened, `incarnation` what it drew then; None for
-    what it does not say. `is_partial` says that it missed a round, and has met only a part of its group since.
+    `time` is in unix seconds, `uptime` the whole milliseconds since it was opened, None for what it does not say.
+    `is_partial` says that it missed a round, and has met only a part of its group since: see `sos.decisions.rounds`.
     """
 
     store: str
@@ -324,8 +323,7 @@ class IDigested(Interface):
     def note_round(number: int, group: str, is_partial: bool = False, incarnation: str | None = None) -> Awaitable[None]:
         """Note that a round of a group was completed with this store in it; whether it has met only a part of the group.
 
-        The first one makes the store a member of that group. Raises `OtherGroup` where it belongs to another, and
-        `OtherIncarnation` where it was another `incarnation` that took part.
+        The first makes it a member of that group. Raises `OtherGroup`, and `OtherIncarnation` where another one took part.
         """
 
     def suspect(blob_id: BlobID) -> Awaitable[None]:

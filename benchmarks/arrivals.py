@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import selectors
+import select
 import socket
 import struct
 import subprocess
@@ -97,16 +97,17 @@ def run(order: Order) -> Slowest:
     requests = itertools.cycle(
         [f"GET {path} HTTP/1.1\r\nHost: {order.host}\r\n\r\n".encode("ascii") for path in order.paths]
     )
-    selector = selectors.DefaultSelector()
     deadline = time.perf_counter() + order.seconds
     asking = [Asking(connected(order.host, order.port), order.size) for _ in range(order.clients)]
-    for each in asking:
-        selector.register(each.connection, selectors.EVENT_READ, each)
-        each.send(next(requests))
-    while time.perf_counter() < deadline:
-        for done in ready(selector):
-            if done.take():
-                done.send(next(requests))
+    by_descriptor = {each.connection.fileno(): each for each in asking}
+    with select.epoll() as connections:
+        for descriptor, each in by_descriptor.items():
+            connections.register(descriptor, select.EPOLLIN)
+            each.send(next(requests))
+        while time.perf_counter() < deadline:
+            for descriptor in ready(connections):
+                if by_descriptor[descriptor].take():
+                    by_descriptor[descriptor].send(next(requests))
     return slowest_of([took for each in asking for took in each.arrived], [took for each in asking for took in each.seen])
 
 

@@ -1,20 +1,20 @@
 """A load of uploads, each with a body of its own: ``python -m benchmarks.traffic`` writes what came of it as JSON.
 
-Plain sockets and `selectors`: one process, one request in flight on each connection. Every answer is checked, and whoever
-started the load can make the bodies again, from the run's seed and their numbers, and see that they were kept.
+Plain sockets and `select.epoll`: one process, one request in flight on each connection. It shares the cores with what it
+measures, so it makes requests before its clock runs, and checks answers after: each of them, for its name and its length.
+Whoever started the load can make the bodies again, from the run's seed and their numbers, and see that they were kept.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import selectors
+import select
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from attrs import asdict, define, frozen
 
@@ -24,6 +24,12 @@ from benchmarks.machine import LOAD_CORE, ROOT, Cores, on_core
 SIZE = 4096
 _PATIENCE = 60.0
 _LENGTH = b"content-length: "
+
+_MADE_AHEAD = 20_000
+"""Requests that are made before the clock runs, 85 MB of them; further ones when they are sent."""
+
+_MADE_A_SECOND = 10_000
+"""Requests that may be needed a second."""
 
 
 @frozen(kw_only=True)
@@ -87,13 +93,12 @@ def connected(host: str, port: int) -> socket.socket:
     return connection
 
 
-def ready(selector: selectors.BaseSelector) -> Iterator[Any]:
-    """Give what was registered with each connection on which something came. Raises `Wrong` where nothing does."""
-    keys = selector.select(_PATIENCE)
-    if not keys:
+def ready(connections: select.epoll) -> list[int]:
+    """Give the descriptors of those on which something came. Raises `Wrong` where nothing does."""
+    found = connections.poll(_PATIENCE)
+    if not found:
         raise Wrong(f"No request was answered for {_PATIENCE:.0f} s.")
-    for key, _ in keys:
-        yield key.data
+    return [descriptor for descriptor, _ in found]
 
 
 def with_piece(received: bytes, piece: bytes) -> bytes:
@@ -110,63 +115,83 @@ def body_start(received: bytes) -> int | None:
     return end + 4 if is_whole else None
 
 
+def check_answer(order: Order, number: int, answer: bytes) -> None:
+    """See that an answer is whole, and about what was sent. Raises `Wrong`."""
+    start = body_start(answer)
+    if start is None or answer.find(b'"%b"' % name_of(order, number).encode("ascii"), start) < 0:
+        raise Wrong(f"Upload {number} was answered {answer[:300]!r}.")
+
+
 @define
 class Talk:
     """One connection: a request, its answer, the next request."""
 
     connection: socket.socket
-    name: bytes = b""
+    number: int = 0
     received: bytes = b""
 
-    def send(self, name: str, request: bytes) -> None:
+    def send(self, number: int, request: bytes) -> None:
         """Send a request; a socket's buffer has room for one of 4 KiB."""
-        self.name, self.received = name.encode("ascii"), b""
+        self.number, self.received = number, b""
         self.connection.sendall(request)
 
     def take(self) -> bool:
-        """Read on; give whether the answer is complete. Raises `Wrong` for one that is not what it must be."""
+        """Read on; give whether the answer is complete. Raises `Wrong` for a status that is not 200, and for its end.
+
+        The objects of JSON that a server answers have no others in them, so a brace ends them: all else is checked later.
+        """
         self.received = with_piece(self.received, self.connection.recv(65536))
-        if body_start(self.received) is None:
+        if not self.received.endswith(b"}") and body_start(self.received) is None:
             return False
-        if not self.received.startswith(b"HTTP/1.1 200 ") or b'"%b"' % self.name not in self.received:
+        if not self.received.startswith(b"HTTP/1.1 200 "):
             raise Wrong(f"An upload was answered {self.received[:300]!r}.")
         return True
 
 
 def run(order: Order) -> Done:
     """Upload until the time is over or all is done; what is in flight then is waited for, and counts."""
-    numbers = _numbers(order)
-    selector = selectors.DefaultSelector()
+    made = [request_of(order, number) for number in range(min(order.most, _MADE_AHEAD, int(order.seconds * _MADE_A_SECOND)))]
+    answers: list[tuple[int, bytes]] = []
     started = time.perf_counter()
-    talking = finished = 0
-    for _, number in zip(range(order.clients), numbers, strict=False):  # in this order: else zip would drop a number
-        talk = Talk(connected(order.host, order.port))
-        talk.send(name_of(order, number), request_of(order, number))
-        selector.register(talk.connection, selectors.EVENT_READ, talk)
-        talking += 1
-    while talking:
-        for talk in ready(selector):
-            if talk.take():
-                finished += 1
-                talking -= not _goes_on(talk, order, numbers)
-    return Done(finished, time.perf_counter() - started)
+    _talk(order, _numbered(order, made, started + order.seconds), answers)
+    taken = time.perf_counter() - started
+    for number, answer in answers:
+        check_answer(order, number, answer)
+    return Done(len(answers), taken)
 
 
-def _goes_on(talk: Talk, order: Order, numbers: Iterator[int]) -> bool:
-    number = next(numbers, None)
-    if number is None:
-        return False
-    talk.send(name_of(order, number), request_of(order, number))
-    return True
+def _talk(order: Order, requests: Iterator[tuple[int, bytes]], answers: list[tuple[int, bytes]]) -> None:
+    """Send each request when the one before it on its connection is answered."""
+    talking: dict[int, Talk] = {}
+    with select.epoll() as connections:
+        for _, request in zip(range(order.clients), requests, strict=False):  # in this order: else zip would drop a request
+            talk = Talk(connected(order.host, order.port))
+            talk.send(*request)
+            connections.register(talk.connection, select.EPOLLIN)
+            talking[talk.connection.fileno()] = talk
+        while talking:
+            for descriptor in ready(connections):
+                talk = talking[descriptor]
+                if talk.take():
+                    answers.append((talk.number, talk.received))
+                    _go_on(talk, requests, talking)
 
 
-def _numbers(order: Order) -> Iterator[int]:
-    """Count up while there is time."""
-    deadline = time.perf_counter() + order.seconds
+def _go_on(talk: Talk, requests: Iterator[tuple[int, bytes]], talking: dict[int, Talk]) -> None:
+    request = next(requests, None)
+    if request is not None:
+        talk.send(*request)
+        return
+    del talking[talk.connection.fileno()]
+    talk.connection.close()
+
+
+def _numbered(order: Order, made: list[bytes], deadline: float) -> Iterator[tuple[int, bytes]]:
+    """Give requests with their numbers while there is time."""
     for number in range(order.most):
         if time.perf_counter() >= deadline:
             return
-        yield number
+        yield number, made[number] if number < len(made) else request_of(order, number)
 
 
 def load(order: Order, cores: Cores = LOAD_CORE) -> Done:

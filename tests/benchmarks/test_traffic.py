@@ -8,18 +8,18 @@ import socket
 import pytest
 
 from benchmarks.figures import Wrong
-from benchmarks.traffic import Order, Talk, body_of, length_of, name_of, request_of
+from benchmarks.traffic import Order, Talk, body_of, check_answer, length_of, name_of, request_of
 
 PUTS = Order(port=1, seed="a")
 UPLOADS = Order(port=1, seed="a", through_api=True)
 
 
-def talk_that_gets(*pieces: bytes, name: str = "abc") -> tuple[Talk, list[bool]]:
+def talk_that_gets(*pieces: bytes) -> tuple[Talk, list[bool]]:
     """Let an answer come in pieces; give whether it was complete after each."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         talk = Talk(ours)
-        talk.send(name, b"request")
+        talk.send(3, b"request")
         assert theirs.recv(100) == b"request"
         complete = []
         for piece in pieces:
@@ -74,10 +74,22 @@ def test_an_answer_that_is_no_200_ends_the_load(status: bytes) -> None:
         talk_that_gets(b'HTTP/1.1 %b\r\nContent-Length: 12\r\n\r\n{"id":"abc"}' % status)
 
 
-def test_an_answer_about_another_blob_ends_the_load() -> None:
-    """What was stored must be what was sent."""
+def test_each_answer_is_about_what_was_sent() -> None:
+    """What was stored must be what was sent, and the name must be in the body: a header is no promise."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 49\r\n"
+    body = b'{"id":"%b"}' % name_of(UPLOADS, 3).encode()
+    assert len(body) == 49
+    check_answer(UPLOADS, 3, head + b"\r\n" + body)
+    for number, answer in ((4, head + b"\r\n" + body), (3, head + b"X: " + body + b"\r\n\r\n" + body[:-2] + b"!}")):
+        with pytest.raises(Wrong, match=f"Upload {number} was answered"):
+            check_answer(UPLOADS, number, answer)
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\nX: }", b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"a":{}'])
+def test_an_answer_that_only_seemed_to_end_ends_the_load(answer: bytes) -> None:
+    """A brace is not always the last one: then the load is wrong about the server, and says so."""
     with pytest.raises(Wrong, match="was answered"):
-        talk_that_gets(b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"id":"abc"}', name="abd")
+        check_answer(UPLOADS, 3, answer)
 
 
 def test_a_connection_that_closes_ends_the_load() -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import TypeGuard
 
 from sos.words.blob import KIND_WORDS, STATE_WORDS, BlobID, Entry
 
@@ -61,16 +60,6 @@ def changed(bucket: bytes, *entries: Entry) -> bytes:
     for entry in entries:
         value ^= int.from_bytes(entry_digest(entry), "big")
     return value.to_bytes(DIGEST_BYTES, "big")
-
-
-def xor(one: bytes, other: bytes) -> bytes:
-    """Give the sum of two digests, or of one and of a change of it."""
-    return (int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).to_bytes(DIGEST_BYTES, "big")
-
-
-def is_digest(value: object) -> TypeGuard[bytes]:
-    """Whether something can be a digest at all: what was read from a database may be anything."""
-    return isinstance(value, bytes) and len(value) == DIGEST_BYTES
 
 
 def part_digests(buckets: Sequence[bytes]) -> list[bytes]:

@@ -33,7 +33,6 @@ from attrs import field, frozen
 
 from sos.store import schema
 from sos.store.backup_place import BackupPlace, place_for, read_small
-from sos.store.books import put_to_rest
 from sos.store.file_copies import FileCopies, Know, UnsoundFile
 from sos.store.files import Fs
 from sos.store.marker import DATABASE, DATABASE_FILES, MARKER, open_directory, uuid_of_store
@@ -118,7 +117,7 @@ class Backup:
 
     def run(self) -> BackedUp:
         """Do all steps."""
-        if not schema.is_known(self._database):
+        if schema.user_version(self._database) != schema.USER_VERSION:
             raise StoreRefused("The database of the store has another layout than this program knows.")
         with self._earlier() as is_settled:
             files = FileCopies(self._source, self._target, is_settled)
@@ -199,11 +198,9 @@ class Backup:
             copy.execute("PRAGMA journal_mode = MEMORY")
             copy.execute("PRAGMA synchronous = OFF")  # it is synced as a whole, below
             with schema.one_moment(self._database):
-                schema.layout(self._database)  # only a read begins the moment
+                schema.user_version(self._database)  # only a read begins the moment
                 self._database.backup(copy, pages=_PAGES, progress=told)
             copy.execute(_AS_IF_AWAY)
-            schema.complete(copy)
-            put_to_rest(copy)
         finally:
             copy.close()
         written = self._target.open(_NEW)

@@ -52,7 +52,9 @@ class _Check:
 
     def of(self, path: Path) -> Checked:
         """Check the database, then all blobs. Raises `StoreRefused` for a database that cannot be used."""
-        if schema.layout(self._database) != schema.AT_REST or schema.uuid_of(self._database) != uuid_of_store(path):
+        if schema.user_version(self._database) != schema.USER_VERSION or schema.uuid_of(self._database) != uuid_of_store(
+            path
+        ):
             raise StoreRefused(f"The database of the backup {path} is not the one of its store.")
         found = [str(line, "utf-8", "replace") for (line,) in self._database.execute("PRAGMA quick_check(10)").fetchall()]
         faults = [f"The database is damaged: {line}." for line in found if line != "ok"]

@@ -10,11 +10,16 @@ import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from sos.decisions.buckets import EMPTY, changed, is_digest, takes_part, xor
-from sos.store import kept, schema
-from sos.store.kept import Pending
+from sos.decisions.buckets import EMPTY, changed, takes_part
 from sos.words.blob import Entry
 
+HEALED = "healed"
+"""The count of damaged entries that good bytes were brought to, ever. It is not one of what is held."""
+
+SETTLED = "settled"
+"""The note of how often digests or counts were written: whoever has read them knows by it whether they are the same."""
+
+_COUNT = f"INSERT INTO meta VALUES ('{SETTLED}', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1"
 _ADD = "INSERT INTO counts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
 
 
@@ -40,17 +45,10 @@ class Books:
         self._is_touched = False
         self._highest = 0
         self._committed_highest = 0
-        self._pending = Pending()
-        self._committed_pending = Pending()
 
-    def open(self) -> int:
-        """Write into their tables what an earlier process left pending, and give the highest version that is stored."""
-        self._pending = kept.pending_in(self._connection.execute)
-        self.enter()
-        highest = kept.highest_in(self._connection.execute)
-        self._highest = highest if type(highest) is int else 0  # the scrub finds that it is none
-        self.committed()
-        return self._highest
+    def open(self, highest: int) -> None:
+        """Begin behind the highest version that is stored."""
+        self._highest = self._committed_highest = highest
 
     def begin(self) -> None:
         """Begin a transaction; what an earlier one that failed had noted is forgotten."""
@@ -58,7 +56,6 @@ class Books:
         self._moved.clear()
         self._is_touched = False
         self._highest = self._committed_highest
-        self._pending = self._committed_pending
 
     def come(self, bucket: int, entry: Entry) -> None:
         """Note that an entry has come into its bucket."""
@@ -77,7 +74,7 @@ class Books:
 
     def heal(self) -> None:
         """Note that good bytes have taken the place of damaged ones."""
-        self._counts[kept.HEALED] += 1
+        self._counts[HEALED] += 1
 
     def touch(self) -> None:
         """Note that the tables may be written by others in this transaction."""
@@ -88,47 +85,22 @@ class Books:
         self._highest = max(self._highest, version)
 
     def settle(self) -> None:
-        """Write down what the transaction has changed so far: its last step."""
-        is_other = any(self._counts.values()) or bool(self._moved) or self._is_touched
-        if is_other or self._highest > self._committed_highest:
-            before, self._pending = self._pending, self._noted(is_other)
-            if self._pending.is_long:
-                self.enter()
-            elif self._pending != before:
-                kept.write(self._connection, self._pending)
+        """Write what the transaction has changed so far: its last step, or before books are mended."""
+        counts = [(name, value) for name, value in self._counts.items() if value]
+        self._connection.executemany(_ADD, counts)
+        digests = [(bucket, self._digest_after(bucket, entries)) for bucket, entries in self._moved.items()]
+        self._connection.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?)", digests)
+        if counts or digests or self._is_touched:
+            self._connection.execute(_COUNT)
+        if self._highest > self._committed_highest:
+            self._connection.execute("UPDATE meta SET value = ? WHERE name = 'highest'", (self._highest,))
         self._counts.clear()
         self._moved.clear()
-
-    def _noted(self, is_other: bool) -> Pending:
-        """Add what the transaction has changed to what was pending."""
-        before = self._pending
-        moves = kept.moves_of([(bucket, changed(EMPTY, *entries)) for bucket, entries in self._moved.items()])
-        counts = {name: before.counts.get(name, 0) + self._counts[name] for name in kept.NAMES}
-        changed_counts = {name: value for name, value in counts.items() if value}
-        return Pending(before.settled + is_other, self._highest, changed_counts, before.moves + moves)
-
-    def enter(self) -> None:
-        """Write all that is pending into the tables: when it has grown long, and before books are mended."""
-        pending = self._pending
-        self._connection.executemany(_ADD, pending.counts.items())
-        digests = [(bucket, xor(self._digest_of(bucket), change)) for bucket, change in pending.changes().items()]
-        self._connection.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?)", digests)
-        if pending.highest:
-            self._connection.execute("UPDATE meta SET value = ? WHERE name = 'highest'", (pending.highest,))
-        self._pending = Pending(pending.settled)
-        kept.write(self._connection, self._pending)
-
-    def _digest_of(self, bucket: int) -> bytes:
-        found = self._connection.execute("SELECT digest FROM digests WHERE bucket = ?", (bucket,)).fetchone()
-        return found[0] if found is not None and is_digest(found[0]) else EMPTY
 
     def committed(self) -> None:
         """Note that what was settled is durable."""
         self._committed_highest = self._highest
-        self._committed_pending = self._pending
 
-
-def put_to_rest(connection: sqlite3.Connection) -> None:
-    """Leave the books of a database in their tables: there a person looks for them, and an earlier program."""
-    Books(connection).open()
-    schema.set_layout(connection, schema.AT_REST)
+    def _digest_after(self, bucket: int, entries: Sequence[Entry]) -> bytes:
+        found = self._connection.execute("SELECT digest FROM digests WHERE bucket = ?", (bucket,)).fetchone()
+        return changed(EMPTY if found is None else bytes(found[0]), *entries)

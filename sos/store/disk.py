@@ -32,13 +32,13 @@ from sos.store.arrival import (
     limit_of,
     refuse_losers,
 )
+from sos.store.books import HEALED
 from sos.store.commits import Commits, Writer
 from sos.store.examination import Examination
 from sos.store.holdings import BytesSuspected, Holdings
 from sos.store.in_batches import InOneChange
 from sos.store.incarnation import check_incarnation, new_incarnation
 from sos.store.index import Outcome, Write
-from sos.store.kept import HEALED
 from sos.store.lane import shielded
 from sos.store.listing import MOST_ENTRIES
 from sos.store.mending import Mender

@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 from sos.decisions.buckets import bucket_of
 from sos.decisions.merge import Decision, held_after, merge
 from sos.store import schema
-from sos.store.books import Books, put_to_rest
+from sos.store.books import Books
 from sos.store.rows import COLUMNS, Row, row_of, values_of
 from sos.store.tree import Tree
 from sos.words.blob import BlobID, Entry
@@ -23,8 +23,8 @@ from sos.words.errors import SOSError
 CHECKPOINT_BYTES = 4 * 1024 * 1024
 """Bytes in the WAL after which it is copied into the database; what SQLite does by itself after 1,000 pages."""
 
-_BYTES_A_WRITE = 4 * 4096
-"""Pages that a write changes beside its bytes: of entries, two indexes and the books, a guess on the large side."""
+_BYTES_A_WRITE = 5 * 4096
+"""Pages that a write changes beside its bytes: of entries, two indexes, digests and counts, a guess on the large side."""
 
 _SPARE = 4
 """The database gives pages back once one in so many is free; fewer will soon be filled again."""
@@ -91,16 +91,11 @@ class Index:
         self.checkpoint("TRUNCATE")
         with self._transaction():
             self._connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'openings'")
-            highest = self._books.open()
-            schema.set_layout(self._connection, schema.OPEN)
+        highest = self.meta("highest")
+        self._books.open(highest)
         unlinks = self._connection.execute("SELECT serial, id FROM unlinks").fetchall()
         self._to_unlink = [(serial, BlobID(str(name, "ascii"))) for serial, name in unlinks]
         return self.meta("openings"), highest
-
-    def finish(self) -> None:
-        """Leave the books where others look for them; where that fails they are pending, and right."""
-        with contextlib.suppress(sqlite3.Error), self._transaction():
-            put_to_rest(self._connection)
 
     def close(self) -> None:
         """Close the connection."""
@@ -285,9 +280,8 @@ class Index:
         return self._connection.execute(statement, arguments).fetchall()
 
     def settle(self) -> None:
-        """Write the books into their tables as this transaction has them, so that they can be held against the rows."""
+        """Write the books as the changes of this transaction have them, so that they can be compared with the rows."""
         self._books.settle()
-        self._books.enter()
 
     def see(self, version: int) -> None:
         """Note a version that is stored, so that the clock stays ahead of it."""

@@ -15,7 +15,7 @@ from attrs import frozen
 from sos.decisions.buckets import BUCKETS, EMPTY, root_digest
 from sos.store import schema
 from sos.store.ages import Ages
-from sos.store.kept import counts_in, digests_in, settled_in
+from sos.store.books import SETTLED
 from sos.store.rows import COLUMNS, row_of
 from sos.words.blob import BlobID, Entry, Kind, State, Version
 from sos.words.errors import BlobDamaged
@@ -38,6 +38,7 @@ _OF_KIND = {
     for kind in Kind
 }
 """The kind stands in the text, for only so can SQLite see that a partial index will do."""
+_SETTLED = f"SELECT value FROM meta WHERE name = '{SETTLED}'"
 _EXPIRED = f"SELECT id, version FROM entries WHERE {schema.EXPIRING} AND expires <= ? ORDER BY expires LIMIT ?"
 
 
@@ -79,7 +80,7 @@ class Listing:
         self._connection = connection
         self._rows = connection.cursor()  # each new one is remembered by the connection for a while
         self._seen: int | None = None
-        self._settled: object = None
+        self._settled: tuple[int] | None = None
         self._overview: Overview
 
     def overview(self) -> Overview:
@@ -90,19 +91,18 @@ class Listing:
         with schema.one_moment(self._rows):
             (commit,) = self._rows.execute("PRAGMA data_version").fetchone()
             if commit != self._seen:
-                settled = settled_in(self._execute)
+                settled = self._rows.execute(_SETTLED).fetchone()  # None as long as an earlier program wrote all there is
                 if self._seen is None or settled != self._settled:
                     self._overview = self._read_overview()
                 self._seen, self._settled = commit, settled
         return self._overview
 
     def _read_overview(self) -> Overview:
-        digests = digests_in(self._execute)
-        buckets = [digests.get(bucket, EMPTY) for bucket in range(BUCKETS)]
-        return Overview(buckets, root_digest(buckets), counts_in(self._execute))
-
-    def _execute(self, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:
-        return self._rows.execute(statement, arguments).fetchall()
+        buckets = [EMPTY] * BUCKETS
+        for bucket, digest in self._rows.execute("SELECT bucket, digest FROM digests").fetchall():
+            buckets[bucket] = digest
+        counts = self._rows.execute("SELECT name, value FROM counts").fetchall()
+        return Overview(buckets, root_digest(buckets), {str(name, "ascii"): value for name, value in counts})
 
     def entries(self, bucket: int, buckets: int, after: str, limit: int) -> Sequence[Entry]:
         """Give the next entries of a bucket, or of several."""

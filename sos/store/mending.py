@@ -14,9 +14,8 @@ from attrs import frozen
 from sos.decisions.buckets import EMPTY, bucket_of
 from sos.store.files import Fs
 from sos.store.index import Index
-from sos.store.kept import digests_in, highest_in
 from sos.store.quarantine import keep, keep_note
-from sos.store.reckoning import NO_BUCKETS, counts_of, held_in, indexes_are_sound, made_digests
+from sos.store.reckoning import NO_BUCKETS, counts_of, indexes_are_sound, kept_counts, kept_digests, made_digests
 from sos.store.rows import COLUMNS, row_of, values_of
 from sos.store.tree import QUARANTINE, Tree
 from sos.words.blob import BlobID, Entry, blob_id
@@ -105,7 +104,7 @@ def mend_bucket(index: Index, bucket: int) -> bool:
     index.settle()
     made, _ = made_digests(index.execute, bucket, bucket + 1)
     digest = made.get(bucket, EMPTY)
-    if digest == digests_in(index.execute, bucket, bucket + 1).get(bucket, EMPTY):
+    if digest == kept_digests(index.execute, bucket, bucket + 1).get(bucket, EMPTY):
         return False
     index.execute("INSERT OR REPLACE INTO digests VALUES (?, ?)", bucket, digest)
     return True
@@ -115,7 +114,7 @@ def mend_counts(index: Index) -> bool:
     """Make the counts those of the rows, and say whether they were others."""
     index.settle()
     counts, newest = counts_of(index.execute)
-    kept, highest = held_in(index.execute), highest_in(index.execute)
+    kept, highest = kept_counts(index.execute)
     for name, value in counts.items():
         index.execute("INSERT OR REPLACE INTO counts VALUES (?, ?)", name, value)
     strange = index.execute(NO_BUCKETS)

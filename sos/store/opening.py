@@ -184,10 +184,11 @@ def _recovered(connection: sqlite3.Connection, tree: Tree, claimed: Claim) -> In
     """Make the tables of a new store, or see that the database is this store's. Raises `StoreRefused`."""
     if claimed.is_new:
         schema.create(connection, claimed.uuid)
-    if not schema.is_known(connection):
+    found = schema.user_version(connection)
+    if found != schema.USER_VERSION:
         raise StoreRefused(
-            f"The database of the store {claimed.path} has layout {schema.layout(connection)}, and this program knows"
-            f" {schema.OPEN} and those before it: start the one that made it."
+            f"The database of the store {claimed.path} has layout {found}, and this program knows {schema.USER_VERSION}:"
+            " start the one that made it."
         )
     if schema.uuid_of(connection) != claimed.uuid:
         raise StoreRefused(f"The database in {claimed.path} belongs to another store than its marker says.")
@@ -203,8 +204,6 @@ def _release(
     The connection that is closed last copies the WAL into the database and removes it. After a failed fsync nobody may
     do that, for it would seem to succeed: then the last one is a reader's, which cannot write.
     """
-    if not latch.is_read_only:
-        index.finish()
     order = (index, *readers) if latch.is_read_only else (*readers, index)
     for part in order:
         part.close()

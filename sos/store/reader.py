@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Sequence
 
 from sos.store import schema
-from sos.store.kept import counts_in
 from sos.store.rows import COLUMNS, Row, row_of
 from sos.words.blob import BlobID, Kind, State
 
@@ -58,8 +57,10 @@ class Reader:
 
     def counts(self) -> dict[str, int]:
         """Give the numbers that are kept with the entries: ``live`` blobs, their ``size``, ``damaged``, ``deleted``."""
-        with schema.one_moment(self._rows):
-            return counts_in(self._rows.execute)
+        return {
+            str(name, "ascii"): value
+            for name, value in self._connection.execute("SELECT name, value FROM counts").fetchall()
+        }
 
     def free_bytes(self) -> int:
         """Give the bytes of the database's free pages."""

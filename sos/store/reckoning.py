@@ -10,22 +10,26 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from attrs import frozen
 
 from sos.decisions.buckets import BUCKETS, EMPTY, changed, takes_part
 from sos.store import schema
-from sos.store.kept import Execute, counts_in, digests_in, highest_in
 from sos.store.rows import COLUMNS, row_of
 from sos.words.blob import Entry, State, blob_id
 from sos.words.errors import BlobDamaged, InvalidBlobID
+
+Execute = Callable[..., list[tuple[Any, ...]]]
+"""Runs a statement with its arguments, and gives the rows."""
 
 _ROWS_A_STEP = 128
 """Rows after which a step ends: with a million entries a bucket has 250."""
 
 _BEYOND = "SELECT bucket FROM entries WHERE bucket >= ? ORDER BY bucket LIMIT 1 OFFSET ?"
 _ROWS = f"SELECT bucket, id, {', '.join(COLUMNS)} FROM entries WHERE bucket >= ? AND bucket < ?"
+_DIGESTS = "SELECT bucket, digest FROM digests WHERE bucket >= ? AND bucket < ?"
 _IS_LIVE = f"state = {State.LIVE:d} AND damaged = 0"
 _COUNTS = f"""
     SELECT sum({_IS_LIVE}), sum(CASE WHEN {_IS_LIVE} THEN size ELSE 0 END),
@@ -39,7 +43,7 @@ _NAMES = ("live", "size", "damaged", "deleted", "strays")
 
 def made_digests(execute: Execute, first: int, stop: int) -> tuple[dict[int, bytes], int]:
     """Make the digests of some buckets from their rows, and give the number of these. What cannot be trusted has no part."""
-    rows = list(execute(_ROWS, first, stop))
+    rows = execute(_ROWS, first, stop)
     entries: defaultdict[int, list[Entry]] = defaultdict(list)
     for bucket, raw_id, *values in rows:
         with contextlib.suppress(BlobDamaged, InvalidBlobID, TypeError):
@@ -49,16 +53,22 @@ def made_digests(execute: Execute, first: int, stop: int) -> tuple[dict[int, byt
     return {bucket: changed(EMPTY, *these) for bucket, these in entries.items()}, len(rows)
 
 
-def held_in(execute: Execute) -> dict[str, Any]:
-    """Give the counts that are kept of what is held."""
-    counts = counts_in(execute)
-    return {name: counts.get(name) for name in _NAMES}
+def kept_digests(execute: Execute, first: int, stop: int) -> dict[int, bytes]:
+    """Give the digests that are kept for some buckets."""
+    return dict(execute(_DIGESTS, first, stop))
 
 
 def counts_of(execute: Execute) -> tuple[dict[str, int], int]:
     """Count all rows, and give the newest version among them."""
     ((*counts, newest),) = execute(_COUNTS)
     return {name: count or 0 for name, count in zip(_NAMES, counts, strict=True)}, newest or 0
+
+
+def kept_counts(execute: Execute) -> tuple[dict[str, Any], Any]:
+    """Give the counts that are kept, and the newest version that was ever noted."""
+    kept = {str(name, "ascii", "replace"): value for name, value in execute("SELECT name, value FROM counts")}
+    ((highest,),) = execute("SELECT value FROM meta WHERE name = 'highest'")
+    return {name: kept.get(name) for name in _NAMES}, highest
 
 
 def indexes_are_sound(execute: Execute) -> bool:
@@ -93,7 +103,7 @@ class Reckoning:
             beyond = self._execute(_BEYOND, first, _ROWS_A_STEP)
             stop = min(BUCKETS, max(first + 1, beyond[0][0])) if beyond else BUCKETS
             made, count = made_digests(self._execute, first, stop)
-            kept = digests_in(self._execute, first, stop)
+            kept = kept_digests(self._execute, first, stop)
         wrong = [bucket for bucket in range(first, stop) if made.get(bucket, EMPTY) != kept.get(bucket, EMPTY)]
         return BucketsSeen(stop, wrong, count)
 
@@ -101,9 +111,8 @@ class Reckoning:
         """Whether the counts are those of the rows, and no row is newer than all that was noted."""
         with schema.one_moment(self._connection):
             counts, newest = counts_of(self._execute)
-            highest = highest_in(self._execute)
-            is_ahead = type(highest) is int and newest <= highest
-            return counts == held_in(self._execute) and is_ahead and not self._execute(NO_BUCKETS)
+            kept, highest = kept_counts(self._execute)
+            return counts == kept and type(highest) is int and newest <= highest and not self._execute(NO_BUCKETS)
 
     def _execute(self, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:
         return self._connection.execute(statement, arguments).fetchall()

@@ -10,7 +10,6 @@ from typing import Any
 from attrs import define, field, frozen
 
 from sos.decisions.buckets import bucket_of
-from sos.store.kept import counts_in
 from sos.store.quarantine import Suspicion
 from sos.store.rows import COLUMNS, Row, row_of
 from sos.words.blob import blob_id
@@ -31,7 +30,11 @@ _LOOSE = """
     SELECT s.number FROM small AS s WHERE s.number > ? AND s.number <= ?
     AND NOT EXISTS (SELECT 1 FROM entries AS e WHERE e.number = s.number) LIMIT 64
 """
-_EXTENT = "SELECT coalesce(max(number), 0) FROM entries"
+_EXTENT = """
+    SELECT (SELECT coalesce(max(number), 0) FROM entries),
+    (SELECT total(value) FROM counts WHERE name = 'size'),
+    (SELECT total(value) FROM counts WHERE name IN ('live', 'deleted', 'damaged'))
+"""
 _LAST_NUMBER = (1 << 63) - 1
 
 RawRow = tuple[Any, ...]
@@ -108,8 +111,5 @@ class RowWalk:
 
     def extent(self) -> Extent:
         """Say how much there is to walk, by what is noted of it."""
-        (last,) = self._connection.execute(_EXTENT).fetchone()
-        counts = counts_in(self._connection.execute)
-        weights = {"size": 1, "live": BYTES_A_ROW, "deleted": BYTES_A_ROW, "damaged": BYTES_A_ROW}
-        noted = [weights[name] * value for name, value in counts.items() if name in weights and type(value) is int]
-        return Extent(last, max(0, sum(noted)))
+        last, size, rows = self._connection.execute(_EXTENT).fetchone()
+        return Extent(last, max(0, int(size + BYTES_A_ROW * rows)))

@@ -8,12 +8,8 @@ from collections.abc import Iterator
 
 from sos.words.blob import Kind, State
 
-AT_REST, OPEN = 1, 2
-"""The layouts of the tables, in the database itself; the marker's format goes with them.
-
-An open database has changes of the books in `pending`, of which an earlier program knows nothing, so that one must not open
-it. One that was closed in order has them in their tables.
-"""
+USER_VERSION = 1
+"""The layout of the tables, in the database itself; the marker's format goes with it."""
 
 TOMBSTONES = f"state = {State.DELETED:d} AND stray = 0"
 EXPIRING = f"state = {State.LIVE:d} AND expires IS NOT NULL"
@@ -57,28 +53,12 @@ _TABLES = f"""
     CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
     INSERT INTO counts VALUES ('live', 0), ('size', 0), ('damaged', 0), ('deleted', 0), ('strays', 0);
     INSERT INTO meta VALUES ('highest', 0), ('openings', 0), ('round', 0), ('group', NULL);
-    PRAGMA user_version = {AT_REST};
+    PRAGMA user_version = {USER_VERSION};
 """
 """Small blobs' bytes are apart from their entries, so that a list of names need not step over them."""
 
-_LATER = (
-    f"CREATE INDEX IF NOT EXISTS hideable ON entries (id, state, damaged, expires) WHERE {HIDEABLE}",
-    """
-    CREATE TABLE IF NOT EXISTS pending (
-        one INTEGER PRIMARY KEY CHECK (one = 1),
-        settled INTEGER NOT NULL,
-        highest INTEGER NOT NULL,
-        live INTEGER NOT NULL,
-        size INTEGER NOT NULL,
-        damaged INTEGER NOT NULL,
-        deleted INTEGER NOT NULL,
-        strays INTEGER NOT NULL,
-        healed INTEGER NOT NULL,
-        moves BLOB NOT NULL
-    )
-    """,
-)
-"""What the stores of an earlier program lack. An earlier program keeps up the index, and does not look at the table."""
+_LATER_INDEX = f"CREATE INDEX IF NOT EXISTS hideable ON entries (id, state, damaged, expires) WHERE {HIDEABLE}"
+"""What the stores of an earlier program lack, and an earlier program keeps up, too: so the layout has no other number."""
 
 _CACHE_KIBIBYTES = 8 * 1024
 """Pages each connection may keep: the inner pages of an index of some million entries."""
@@ -95,8 +75,7 @@ def create(connection: sqlite3.Connection, uuid: str) -> None:
 
 def complete(connection: sqlite3.Connection) -> None:
     """Make what the tables of an earlier program lack: a second for some million entries, and only once."""
-    for statement in _LATER:
-        connection.execute(statement)
+    connection.execute(_LATER_INDEX)
 
 
 def set_up_writing(connection: sqlite3.Connection) -> None:
@@ -131,19 +110,9 @@ def one_moment(connection: sqlite3.Connection | sqlite3.Cursor) -> Iterator[None
         connection.execute("COMMIT")
 
 
-def layout(connection: sqlite3.Connection) -> int:
+def user_version(connection: sqlite3.Connection) -> int:
     """Give the layout that a database has."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def is_known(connection: sqlite3.Connection) -> bool:
-    """Whether the layout is one that this program knows."""
-    return layout(connection) in (AT_REST, OPEN)
-
-
-def set_layout(connection: sqlite3.Connection, number: int) -> None:
-    """Say which layout a database has from this transaction on."""
-    connection.execute(f"PRAGMA user_version = {number:d}")
 
 
 def uuid_of(connection: sqlite3.Connection) -> str:

@@ -110,11 +110,6 @@ BREAKS: Sequence[Break] = [
         ("tests/decisions/test_buckets.py::test_every_field_that_members_must_agree_on_is_in_the_digest",),
     ),
     Break("books-forget-what-goes", "I25 D12", ("tests/contracts/test_replicas.py::test_the_root_forgets_what_has_gone",)),
-    Break(
-        "books-forget-what-is-pending",
-        "I25 D12",
-        ("tests/store/test_books.py::test_what_a_crash_left_pending_is_written_at_the_start",),
-    ),
     Break("tombstone-dropped-by-age", "F18", (_CLEARANCE + "test_a_member_that_is_away_keeps_the_tombstones_alive",)),
     Break(
         "tombstone-of-another-group-ignored", "F18 F39", (_CLEARANCE + "test_a_newer_live_copy_in_another_group_keeps_it",)

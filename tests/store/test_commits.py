@@ -189,8 +189,8 @@ def test_a_batch_that_did_not_fit_is_forgotten(bench: Bench, thread: HeldThread)
     bench.fs.statements.clear()
     success_of(receiving(store, "def", version=3))
     assert (store.status().blobs, store.status().size) == (1, 5)
-    success_of(store.close())
     assert bench.rows("SELECT value FROM meta WHERE name = 'highest'") == [(3,)]
+    success_of(store.close())
 
 
 def test_closing_waits_for_the_commits(bench: Bench, thread: HeldThread) -> None:

@@ -23,10 +23,6 @@ _ROWS = f"""
 """
 
 
-_MOVE = 18
-"""Bytes that a pending change of a digest has: two of its bucket, and the change."""
-
-
 @define
 class AtRest:
     """What a store holds, and what is wrong with it."""
@@ -67,16 +63,10 @@ def sound_rows(store: Path, database: sqlite3.Connection) -> tuple[list[Row], li
 
 
 def kept_digests(database: sqlite3.Connection) -> list[bytes]:
-    """Give the digests of all buckets as the database has them, with what was still pending when its process died."""
+    """Give the digests of all buckets as the database has them."""
     digests = [EMPTY] * BUCKETS
     for bucket, digest in database.execute("SELECT bucket, digest FROM digests"):
         digests[bucket] = digest
-    ((moves,),) = database.execute("SELECT moves FROM pending")
-    for at in range(0, len(moves), _MOVE):
-        bucket = int.from_bytes(moves[at : at + 2], "big")
-        digests[bucket] = bytes(
-            left ^ right for left, right in zip(digests[bucket], moves[at + 2 : at + _MOVE], strict=True)
-        )
     return digests
 
 

@@ -134,6 +134,8 @@ class Connection(TwistedProtocol):
         if body is None or payload is not None:
             self._watch.begin(outgoing.first_byte)
             self._outlet.write(outgoing.head + payload if payload else outgoing.head)
+            if payload:
+                self._outlet.flush()  # it is work for another process, which can begin while we go on with this turn
         else:
             self._watch.begin(self._deadlines.silence)
             self._sending = Sending(self._transport, self._outlet, outgoing.head, body, outgoing.length, self)

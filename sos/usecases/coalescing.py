@@ -3,8 +3,9 @@
 To make a blob durable costs a member little beside the request that brings it, and to wait for the members and count their
 answers costs whoever sends it as much for one as for many. So a write goes at once and alone while none is under way; what
 comes meanwhile waits for its end, and then goes in one batch. Nobody waits for company that might not come, and a member
-that is busy with one sync would not begin the next earlier. Where the one under way takes longer than `LONGEST_WAIT`, the
-others are sent beside it. So they are where few write: then a batch saves little, and a wait is as long as the write itself.
+that is busy with one sync would not begin the next earlier. The next batch leaves before anybody hears what came of the
+last: so the members work while those are answered. Where the one under way takes longer than `LONGEST_WAIT`, the others are
+sent beside it. So they are where few write: then a batch saves little, and a wait is as long as the write itself.
 
 Who gives up on a write that is in a batch leaves the others alone; when all have, the batch is given up.
 """
@@ -58,7 +59,7 @@ class Coalescer:
         self._is_going_on = False
         self._timer: IDelayedCall | None = None
         self._waiting: dict[Waiting, Consignment] = {}
-        self._batches: dict[_Batch, None] = {}  # those under way
+        self._batches: dict[_Batch, None] = {}  # those under way, and those that those who wait hear about just now
         self._last = TOGETHER  # blobs in the batch that ended last; until one has, nobody knows how many write
 
     def write(self, consignment: Consignment) -> Waiting:
@@ -83,9 +84,8 @@ class Coalescer:
 
     def _may_go(self) -> bool:
         """Whether nothing is under way, or little, and as much waits."""
-        if not self._batches:
-            return True
-        return self._last <= FEW and sum(batch.size for batch in self._batches) <= min(FEW, len(self._waiting))
+        under_way = sum([batch.size for batch in self._batches if not batch.has_ended])
+        return not under_way or (self._last <= FEW and under_way <= min(FEW, len(self._waiting)))
 
     def _let_go(self) -> None:
         """Send the next ones: as many as fit, in their order; of one ID only the first."""
@@ -104,23 +104,21 @@ class Coalescer:
                 yield waiting, consignment
 
     async def _sent(self, batch: _Batch) -> None:
-        """Send a batch, and say what came of each: in their order, before those that came later may go."""
+        """Send a batch, let the next one go, and say what came of each."""
         sent = dict(batch.waiting)
+        tallies: Sequence[CopyTally | Failure]
         try:
             tallies = await self._write(list(sent.values()))
         except Exception:  # a fault of ours, or all have given up: whoever waits has to know
-            failure = Failure()
-            for waiting in sent:
-                batch.tell(waiting, failure)
-        else:
-            for waiting, tally in zip(sent, tallies, strict=True):
-                batch.tell(waiting, tally)
-        finally:
-            self._ended(batch)
+            tallies = [Failure()] * len(sent)
+        self._ended(batch)
+        for waiting, tally in zip(sent, tallies, strict=True):
+            batch.tell(waiting, tally)
+        del self._batches[batch]
 
     def _ended(self, batch: _Batch) -> None:
         """Let those go that have waited for the end of this one."""
-        del self._batches[batch]
+        batch.has_ended = True
         self._last = batch.size
         self._go_on()
         self._stop_timer()
@@ -150,6 +148,7 @@ class _Batch:
     def __init__(self, waiting: dict[Waiting, Consignment]) -> None:
         self.waiting = waiting
         self.size = len(waiting)
+        self.has_ended = False
         self.sending: Deferred[None] | None = None
 
     def tell(self, waiting: Waiting, result: CopyTally | Failure) -> None:

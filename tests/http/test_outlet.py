@@ -11,7 +11,11 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
+from sos.http.bodies import BytesSource
+from sos.http.connection import Connection, Outgoing
+from sos.http.deadlines import Deadlines
 from sos.http.departures import Departures
+from sos.http.origins import Origin
 from sos.http.outlet import SocketOutlet, TransportOutlet, outlet_of
 
 Ends = tuple[socket.socket, socket.socket]
@@ -195,3 +199,26 @@ def test_only_plain_sockets_are_written_to_directly(ends: Ends) -> None:
     outlet.wait()
     outlet.flush()
     outlet.forget()
+
+
+class NoHome:
+    """Where a connection would be kept."""
+
+    def enter(self, connection: Connection) -> None:
+        """Take no note of it."""
+
+    forget = bury = give_back = enter
+
+
+def test_a_request_with_bytes_leaves_at_once_and_one_without_at_the_end_of_the_turn(ends: Ends) -> None:
+    """A member can write while an api answers others; what it only reads is soon done."""
+    ours, theirs = ends
+    clock = Clock()
+    for body, comes in ((b"bytes", True), (b"", False)):
+        connection = Connection(Origin("http", "a", 1), clock, Deadlines(), NoHome(), Departures(clock))
+        connection.makeConnection(SocketTransport(ours))
+        source = BytesSource([body]) if body else None
+        connection.exchange(Outgoing(is_head=False, first_byte=5.0, source=source, length=len(body), head=b"head "))
+        assert arrived(theirs) == (b"head " + body if comes else b"")
+        clock.advance(0)
+        assert arrived(theirs) == (b"" if comes else b"head ")

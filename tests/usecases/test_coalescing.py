@@ -115,6 +115,38 @@ def test_while_a_batch_is_under_way_others_wait_for_the_next() -> None:
     assert [name_in(success_of(one)) for one in asking] == ["a", "b", "c", "d"]
 
 
+def test_the_next_batch_leaves_before_anybody_hears_of_the_last() -> None:
+    """The members need not wait for the answers to those who wait."""
+    members, (first, *_) = busy("a", "b")
+    members.answer()
+    members.ask("c", "d")
+    heard: list[list[list[str]]] = []
+    first.addCallback(lambda tally: heard.append([*members.sent]))
+    members.answer()
+    assert heard == [[["a", "b"], ["c", "d"]]]
+
+
+def test_who_gives_up_while_others_of_the_batch_are_told_is_not_told() -> None:
+    """What one of them does on its answer may make another leave; and it is no longer there to be given up."""
+    members, asking = busy("a", "b", "c")
+    members.answer()
+    members.ask("d")
+
+    def leave(tally: CopyTally) -> CopyTally:
+        for left in asking[1:]:
+            left.cancel()
+        return tally
+
+    asking[0].addCallback(leave)
+    members.answer()
+    assert name_in(success_of(asking[0])) == "a"
+    for left in asking[1:]:
+        assert isinstance(failure_of(left), CancelledError)
+    assert (members.called_off, len(members.waiting)) == (0, 1)
+    members.answer()
+    assert members.clock.getDelayedCalls() == []
+
+
 def test_where_few_write_they_go_beside_each_other() -> None:
     """As soon as as many wait as are under way: two clients do not wait for each other."""
     members = Members()

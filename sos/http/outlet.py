@@ -1,8 +1,8 @@
 """The way out of a connection: past its transport into the socket where that is a plain one, else through the transport.
 
 A transport of Twisted collects what is written, and sends it when the reactor says that the socket takes bytes. It nearly
-always does. So an answer is given to the socket itself, at the end of the reactor's turn: that saves two system calls and
-an event, and the transport gets what the socket did not take.
+always does. So an answer is given to the socket itself, at the end of the reactor's turn or before: that saves two system
+calls and an event, and the transport gets what the socket did not take.
 """
 
 from __future__ import annotations
@@ -56,12 +56,13 @@ class SocketOutlet:
         self._waiting = b""
 
     def write(self, data: bytes) -> None:
-        """Send bytes at the end of the turn; at once where they are many."""
-        if not self._waiting and len(data) < _AT_ONCE:
-            self._departures.add(self)
+        """Send bytes when they depart; at once where they are many."""
+        is_first = not self._waiting
         self._waiting += data
         if len(self._waiting) >= _AT_ONCE:
             self.flush()
+        elif is_first:
+            self._departures.add(self)
 
     def flush(self) -> None:
         """Send what waits. What is not taken is the transport's to send, or to find out why it cannot be."""

@@ -55,14 +55,34 @@ def opened(tmp_path: Path) -> Iterator[int]:
     os.close(descriptor)
 
 
+class Noted:
+    """Something that waits to be sent, and counts how often it was."""
+
+    def __init__(self) -> None:
+        self.flushed = 0
+
+    def flush(self) -> None:
+        """Count."""
+        self.flushed += 1
+
+
+def busy_departures(clock: Clock) -> Departures:
+    """Give those of a reactor whose last turn brought two."""
+    departures = Departures(clock)
+    for _ in range(2):
+        departures.add(Noted())
+    clock.advance(0)
+    return departures
+
+
 class Way:
-    """An outlet, and all that belongs to it."""
+    """An outlet, and all that belongs to it, where many answers leave in a turn."""
 
     def __init__(self, own: socket.socket) -> None:
         self.clock = Clock()
         self.transport = SocketTransport(own)
         self.clogged = 0
-        self.outlet = SocketOutlet(self.transport, Departures(self.clock), self._note)
+        self.outlet = SocketOutlet(self.transport, busy_departures(self.clock), self._note)
 
     def _note(self) -> None:
         self.clogged += 1
@@ -92,6 +112,33 @@ def test_bytes_leave_at_the_end_of_the_turn(ends: Ends) -> None:
     way.end_turn()
     assert arrived(ends[1]) == b"next"
     assert way.clock.getDelayedCalls() == []
+
+
+def test_where_a_turn_brings_one_alone_the_next_does_not_wait() -> None:
+    """Nor where nothing was sent before; others of its turn wait for the end, and then all of the next turn do."""
+    clock = Clock()
+    departures = Departures(clock)
+    turns = [[Noted() for _ in range(number)] for number in (1, 1, 3, 2, 1, 1)]
+    at_once = []
+    for turn in turns:
+        for departing in turn:
+            departures.add(departing)
+        at_once.append([departing.flushed for departing in turn])
+        clock.advance(0)
+        assert all(departing.flushed == 1 for departing in turn)
+    assert at_once == [[1], [1], [1, 0, 0], [0, 0], [0], [1]]
+    assert clock.getDelayedCalls() == []
+
+
+def test_what_comes_behind_bytes_that_left_at_once_waits_for_the_end_of_the_turn(ends: Ends) -> None:
+    """In their order."""
+    clock = Clock()
+    outlet = SocketOutlet(SocketTransport(ends[0]), Departures(clock), lambda: None)
+    for piece in (b"a", b"b", b"c"):
+        outlet.write(piece)
+    assert arrived(ends[1]) == b"a"
+    clock.advance(0)
+    assert arrived(ends[1]) == b"bc"
 
 
 def test_many_bytes_do_not_wait(ends: Ends) -> None:
@@ -142,7 +189,7 @@ def test_a_broken_socket_is_the_transports_to_find(ends: Ends) -> None:
     """It reports the loss of a connection; we only see that nothing can be sent. The others of the turn are served."""
     ours, theirs = socket.socketpair()
     clock = Clock()
-    broken, sound, shared = SocketTransport(ours), SocketTransport(ends[0]), Departures(clock)
+    broken, sound, shared = SocketTransport(ours), SocketTransport(ends[0]), busy_departures(clock)
     SocketOutlet(broken, shared, lambda: None).write(b"lost")
     SocketOutlet(sound, shared, lambda: None).write(b"answer")
     theirs.close()
@@ -215,7 +262,7 @@ def test_a_request_with_bytes_leaves_at_once_and_one_without_at_the_end_of_the_t
     ours, theirs = ends
     clock = Clock()
     for body, comes in ((b"bytes", True), (b"", False)):
-        connection = Connection(Origin("http", "a", 1), clock, Deadlines(), NoHome(), Departures(clock))
+        connection = Connection(Origin("http", "a", 1), clock, Deadlines(), NoHome(), busy_departures(clock))
         connection.makeConnection(SocketTransport(ours))
         source = BytesSource([body]) if body else None
         connection.exchange(Outgoing(is_head=False, first_byte=5.0, source=source, length=len(body), head=b"head "))

@@ -81,6 +81,7 @@ class Coalescer:
                 self._let_go()
         finally:
             self._is_going_on = False
+        self._stop_timer()
 
     def _may_go(self) -> bool:
         """Whether nothing is under way, or little, and as much waits."""
@@ -111,17 +112,15 @@ class Coalescer:
             tallies = await self._write(list(sent.values()))
         except Exception:  # a fault of ours, or all have given up: whoever waits has to know
             tallies = [Failure()] * len(sent)
-        self._ended(batch)
-        for waiting, tally in zip(sent, tallies, strict=True):
-            batch.tell(waiting, tally)
-        del self._batches[batch]
-
-    def _ended(self, batch: _Batch) -> None:
-        """Let those go that have waited for the end of this one."""
         batch.has_ended = True
         self._last = batch.size
         self._go_on()
-        self._stop_timer()
+        was_going_on, self._is_going_on = self._is_going_on, True  # who writes again when he hears goes with the others
+        for waiting, tally in zip(sent, tallies, strict=True):
+            batch.tell(waiting, tally)
+        self._is_going_on = was_going_on
+        del self._batches[batch]
+        self._go_on()
 
     def _time_is_up(self) -> None:
         self._timer = None

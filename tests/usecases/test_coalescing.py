@@ -126,6 +126,24 @@ def test_the_next_batch_leaves_before_anybody_hears_of_the_last() -> None:
     assert heard == [[["a", "b"], ["c", "d"]]]
 
 
+def test_those_that_come_while_others_are_told_go_together() -> None:
+    """Who writes again as soon as he hears does not leave alone, before those that hear next."""
+    members, asking = busy("a", "b", "c")
+    members.answer()
+    again = iter("def")
+
+    def write_again(tally: CopyTally) -> CopyTally:
+        members.ask(next(again))
+        return tally
+
+    for one in asking:
+        one.addCallback(write_again)
+    members.answer()
+    assert members.sent == [["a", "b", "c"], ["d", "e", "f"]]
+    members.answer()
+    assert members.clock.getDelayedCalls() == []
+
+
 def test_who_gives_up_while_others_of_the_batch_are_told_is_not_told() -> None:
     """What one of them does on its answer may make another leave; and it is no longer there to be given up."""
     members, asking = busy("a", "b", "c")

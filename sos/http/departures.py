@@ -36,14 +36,12 @@ class Departures:
     def add(self, departing: Departing) -> None:
         """Flush something now or at the end of this turn."""
         self._count += 1
-        if self._count > 1:
-            self._waiting.append(departing)
-            return
-        self._clock.callLater(0, self._leave)
-        if self._is_one:
-            departing.flush()
-        else:
-            self._waiting.append(departing)
+        if self._count == 1:
+            self._clock.callLater(0, self._leave)
+            if self._is_one:
+                departing.flush()
+                return
+        self._waiting.append(departing)
 
     def _leave(self) -> None:
         self._is_one, self._count = self._count == 1, 0

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import threading
+from collections.abc import Callable
 
 import pytest
+from attrs import evolve
 
 from benchmarks.figures import Wrong
-from benchmarks.traffic import Order, Talk, body_of, check_answer, length_of, name_of, request_of
+from benchmarks.traffic import Done, Order, Talk, body_of, check_answer, length_of, name_of, request_of, run
 
+WITHIN = 20.0
 PUTS = Order(port=1, seed="a")
 UPLOADS = Order(port=1, seed="a", through_api=True)
 
@@ -98,3 +102,51 @@ def test_a_connection_that_closes_ends_the_load() -> None:
     theirs.close()
     with ours, pytest.raises(Wrong, match="closed"):
         Talk(ours).take()
+
+
+@pytest.mark.parametrize("most", [1, 2, 7])
+def test_a_load_ends_when_its_number_of_uploads_is_answered(most: int) -> None:
+    """By no more clients than it is told to have, and each number once."""
+    asked, done = asked_by(Order(port=0, seed="a", clients=2, most=most, seconds=60.0), lambda name: name)
+    assert sorted(asked) == sorted(name_of(PUTS, number).encode() for number in range(most))
+    assert isinstance(done, Done) and done.uploads == most
+
+
+def test_a_load_whose_answers_are_about_others_fails_at_its_end() -> None:
+    """What was stored must be what was sent: each answer is looked at, though not before the clock has stopped."""
+    second = name_of(PUTS, 1).encode()
+    order = Order(port=0, seed="a", clients=2, most=4, seconds=60.0)
+    asked, failed = asked_by(order, lambda name: name[::-1] if name == second else name)
+    assert len(asked) == 4
+    assert isinstance(failed, Wrong) and "Upload 1 was answered" in str(failed)
+
+
+def asked_by(order: Order, say: Callable[[bytes], bytes]) -> tuple[list[bytes], Done | Wrong]:
+    """Run a load against a server; give the names that it was asked to store, and what the load came to."""
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        clients = min(order.clients, order.most)
+        threads = [threading.Thread(target=_serve, args=(listening, say, asked)) for _ in range(clients)]
+        for thread in threads:
+            thread.start()
+        try:
+            done: Done | Wrong = run(evolve(order, port=listening.getsockname()[1]))
+        except Wrong as error:
+            done = error
+        for thread in threads:
+            thread.join(WITHIN)
+    return asked, done
+
+
+def _serve(listening: socket.socket, say: Callable[[bytes], bytes], asked: list[bytes]) -> None:
+    """Answer one client until it goes."""
+    connection, _ = listening.accept()
+    with connection, connection.makefile("rb") as requests:
+        while line := requests.readline():
+            name = line.split(b" ")[1].rpartition(b"/")[2]
+            asked.append(name)
+            while requests.readline() != b"\r\n":
+                pass
+            assert len(requests.read(4096)) == 4096
+            body = b'{"id":"%b"}' % say(name)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))

@@ -7,7 +7,7 @@ from typing import TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from sos.http.deadlines import Watch
+from sos.http.alarm import Alarm
 
 T = TypeVar("T")
 
@@ -20,24 +20,24 @@ class Patience:
         self.is_over = False
         """Whether the last wait ended for want of patience."""
         self._seconds = seconds
-        self._watch = Watch(clock, self._give_up)
+        self._alarm = Alarm(clock)
         self._waiting: Deferred[object] | None = None
 
     async def wait_for(self, waiting: Deferred[T]) -> T:
         """Wait for a Deferred, and cancel it when patience is over."""
         self.is_over = False
         self._waiting = waiting  # type: ignore[assignment]
-        self._watch.begin(self._seconds)
+        self._alarm.set(self._seconds, self._give_up)
         try:
             return await waiting
         finally:
             self._waiting = None
-            self._watch.end()
+            self._alarm.stop()
 
     def moved(self) -> None:
         """Note that something has moved."""
         if self._waiting is not None:
-            self._watch.begin(self._seconds)
+            self._alarm.set(self._seconds, self._give_up)
 
     def _give_up(self) -> None:
         self.is_over = True

@@ -1,4 +1,4 @@
-"""The alarm of a front's connection: set anew with each request, at the cost of a timer every now and then."""
+"""Alarms: a deadline that moves with each request, or with each piece of a body, at the cost of a timer now and then."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Alarm:
     """Calls back when a time has passed, unless it was set anew or cleared before.
 
     Setting it later, which is what each request does, only notes the time: the timer finds out when it fires. A delayed
-    call for each request would cost more than parsing it.
+    call for each request would cost more than parsing it. Only an earlier time moves the timer.
     """
 
     __slots__ = ("_at", "_call", "_clock", "_timer", "_timer_at")
@@ -39,7 +39,7 @@ class Alarm:
         self._call = None
 
     def stop(self) -> None:
-        """Wait for nothing, ever: the connection is gone."""
+        """Wait for nothing, and leave nothing in the reactor."""
         self._call = None
         if self._timer is not None:
             self._timer.cancel()

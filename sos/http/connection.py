@@ -17,10 +17,11 @@ from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 from twisted.web.iweb import IBodyProducer
 
+from sos.http.alarm import Alarm
 from sos.http.answer import Answer, AnswerBody
 from sos.http.answer_reader import AnswerReader, AnswerRefused
 from sos.http.bodies import PIECE, BytesBody
-from sos.http.deadlines import Deadlines, Watch
+from sos.http.deadlines import Deadlines
 from sos.http.departures import Departures
 from sos.http.gathering import Gathering
 from sos.http.intake import Intake
@@ -101,7 +102,7 @@ class Connection(TwistedProtocol):
         self._home = home
         self._departures = departures
         self._clock = clock
-        self._watch = Watch(clock, self._time_is_up)
+        self._alarm = Alarm(clock)
         self._first_byte = deadlines.first_byte
         self._answering: Deferred[Answer] | None = None
         self._reader: AnswerReader | None = None
@@ -132,12 +133,12 @@ class Connection(TwistedProtocol):
         payload = _payload_of(body, outgoing.length)
         self._sent = len(payload or b"")
         if body is None or payload is not None:
-            self._watch.begin(outgoing.first_byte)
+            self._alarm.set(outgoing.first_byte, self._time_is_up)
             self._outlet.write(outgoing.head + payload if payload else outgoing.head)
             if payload:
                 self._outlet.flush()  # it is work for another process, which can begin while we go on with this turn
         else:
-            self._watch.begin(self._deadlines.silence)
+            self._alarm.set(self._deadlines.silence, self._time_is_up)
             self._sending = Sending(self._transport, self._outlet, outgoing.head, body, outgoing.length, self)
             self._sending.start()
         return answering
@@ -202,7 +203,7 @@ class Connection(TwistedProtocol):
         """Read nothing for now; the silence is ours, and does not count."""
         if self._is_reading and not self._is_dropped:
             self._is_reading = False
-            self._watch.pause()
+            self._alarm.clear()
             self._narrow()
             self._transport.pauseProducing()
 
@@ -210,7 +211,7 @@ class Connection(TwistedProtocol):
         """Read on."""
         if not self._is_reading and not self._is_dropped:
             self._is_reading = True
-            self._watch.begin(self._deadlines.silence)
+            self._alarm.set(self._deadlines.silence, self._time_is_up)
             self._transport.resumeProducing()
 
     # What the body of the request calls
@@ -218,12 +219,12 @@ class Connection(TwistedProtocol):
     def body_moved(self) -> None:
         """Let the silence begin anew."""
         if self._answering is not None:
-            self._watch.begin(self._deadlines.silence)
+            self._alarm.set(self._deadlines.silence, self._time_is_up)
 
     def body_sent(self) -> None:
         """Give the server its time to answer."""
         if self._answering is not None:
-            self._watch.begin(self._first_byte)
+            self._alarm.set(self._first_byte, self._time_is_up)
 
     def body_failed(self, failure: Failure) -> None:
         """Drop the connection: the server must not take half a body for a whole one."""
@@ -251,7 +252,7 @@ class Connection(TwistedProtocol):
         else:
             body = flowing = self._body = AnswerBody(self, reader.length)
             flowing.take(reader.take())
-            self._watch.begin(self._deadlines.silence)
+            self._alarm.set(self._deadlines.silence, self._time_is_up)
         sent = self._sent if sending is None else sending.sent
         answering.callback(Answer(reader.status, reader.headers, reader.length, body, was_early, sent))
         if flowing is not None and flowing is self._body and not flowing.is_flowing:
@@ -265,7 +266,7 @@ class Connection(TwistedProtocol):
             body.finish(reader.take())
         else:
             if self._is_reading:
-                self._watch.begin(self._deadlines.silence)
+                self._alarm.set(self._deadlines.silence, self._time_is_up)
             body.take(reader.take())
 
     def _release(self, reader: AnswerReader) -> None:
@@ -278,7 +279,7 @@ class Connection(TwistedProtocol):
         if is_sent and reader.may_be_followed and not self._is_clogged:
             self.resume()
             self._narrow()
-            self._watch.begin(self._deadlines.idle)
+            self._alarm.set(self._deadlines.idle, self._time_is_up)
             self._home.give_back(self)
         else:
             self.drop()
@@ -287,7 +288,7 @@ class Connection(TwistedProtocol):
         """Take no more requests, and let go of the clock, the pool and the body that was being sent."""
         self._is_dropped = True
         self._home.forget(self)
-        self._watch.end()
+        self._alarm.stop()
         self._outlet.forget()
         self._gathering.forget()
         self._stop_sending()

@@ -134,9 +134,10 @@ class Connection(TwistedProtocol):
         self._sent = len(payload or b"")
         if body is None or payload is not None:
             self._alarm.set(outgoing.first_byte, self._time_is_up)
-            self._outlet.write(outgoing.head + payload if payload else outgoing.head)
             if payload:
-                self._outlet.flush()  # it is work for another process, which can begin while we go on with this turn
+                self._outlet.send(outgoing.head + payload)
+            else:
+                self._outlet.write(outgoing.head)
         else:
             self._alarm.set(self._deadlines.silence, self._time_is_up)
             self._sending = Sending(self._transport, self._outlet, outgoing.head, body, outgoing.length, self)

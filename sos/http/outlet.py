@@ -28,6 +28,9 @@ class Outlet(Protocol):
     def write(self, data: bytes) -> None:
         """Send bytes, soon."""
 
+    def send(self, data: bytes) -> None:
+        """Send bytes now, behind those that were to be sent soon."""
+
     def flush(self) -> None:
         """Send now what was to be sent soon: the connection is about to be closed."""
 
@@ -63,6 +66,11 @@ class SocketOutlet:
             self.flush()
         elif is_first:
             self._departures.add(self)
+
+    def send(self, data: bytes) -> None:
+        """Send bytes now: whoever gets them can begin while we go on with this turn."""
+        self._waiting += data
+        self.flush()
 
     def flush(self) -> None:
         """Send what waits. What is not taken is the transport's to send, or to find out why it cannot be."""
@@ -103,13 +111,13 @@ class SocketOutlet:
 class TransportOutlet:
     """Out of any other transport: TLS has to encrypt first, and tests have no sockets."""
 
-    __slots__ = ("write",)
+    __slots__ = ("send", "write")
 
     takes_files = False
 
     def __init__(self, transport: Any) -> None:
         """Send through a transport, which pauses its producer by itself."""
-        self.write = transport.write
+        self.write = self.send = transport.write
 
     def flush(self) -> None:
         """Do nothing: nothing waits in here."""

@@ -152,6 +152,19 @@ def test_many_bytes_do_not_wait(ends: Ends) -> None:
     assert arrived(ends[1])
 
 
+def test_what_is_to_be_sent_now_does_not_wait(ends: Ends) -> None:
+    """It goes behind what waited, and counts for nothing in how answers leave."""
+    way = Way(ends[0])
+    way.outlet.send(b"request")
+    assert arrived(ends[1]) == b"request"
+    assert way.clock.getDelayedCalls() == []
+    way.outlet.write(b"an answer, ")
+    way.outlet.send(b"a request")
+    assert arrived(ends[1]) == b"an answer, a request"
+    way.end_turn()
+    assert arrived(ends[1]) == b""
+
+
 def test_bytes_leave_before_the_connection_is_closed(ends: Ends) -> None:
     """Once, whatever the end of the turn brings."""
     way = Way(ends[0])
@@ -240,7 +253,8 @@ def test_only_plain_sockets_are_written_to_directly(ends: Ends) -> None:
     transport = StringTransport()
     outlet = outlet_of(transport, departures, lambda: None)
     assert isinstance(outlet, TransportOutlet)
-    outlet.write(b"answer")
+    outlet.write(b"ans")
+    outlet.send(b"wer")
     assert transport.value() == b"answer"
     assert not outlet.takes_files and outlet.send_file(0, 0, 1) == 0
     outlet.wait()

@@ -133,13 +133,13 @@ class Connection(TwistedProtocol):
         payload = _payload_of(body, outgoing.length)
         self._sent = len(payload or b"")
         if body is None or payload is not None:
-            self._alarm.set(outgoing.first_byte, self._time_is_up)
+            self._allow(outgoing.first_byte)
             if payload:
                 self._outlet.send(outgoing.head + payload)
             else:
                 self._outlet.write(outgoing.head)
         else:
-            self._alarm.set(self._deadlines.silence, self._time_is_up)
+            self._allow(self._deadlines.silence)
             self._sending = Sending(self._transport, self._outlet, outgoing.head, body, outgoing.length, self)
             self._sending.start()
         return answering
@@ -212,7 +212,7 @@ class Connection(TwistedProtocol):
         """Read on."""
         if not self._is_reading and not self._is_dropped:
             self._is_reading = True
-            self._alarm.set(self._deadlines.silence, self._time_is_up)
+            self._allow(self._deadlines.silence)
             self._transport.resumeProducing()
 
     # What the body of the request calls
@@ -220,12 +220,12 @@ class Connection(TwistedProtocol):
     def body_moved(self) -> None:
         """Let the silence begin anew."""
         if self._answering is not None:
-            self._alarm.set(self._deadlines.silence, self._time_is_up)
+            self._allow(self._deadlines.silence)
 
     def body_sent(self) -> None:
         """Give the server its time to answer."""
         if self._answering is not None:
-            self._alarm.set(self._first_byte, self._time_is_up)
+            self._allow(self._first_byte)
 
     def body_failed(self, failure: Failure) -> None:
         """Drop the connection: the server must not take half a body for a whole one."""
@@ -236,6 +236,10 @@ class Connection(TwistedProtocol):
     @property
     def _transport(self) -> Any:
         return self.transport  # Twisted declares only a part of what every transport can
+
+    def _allow(self, seconds: float) -> None:
+        """Let the server, or a body on its way to it, take so long from now on, whatever it was allowed before."""
+        self._alarm.set(seconds, self._time_is_up)
 
     def _deliver(self, reader: AnswerReader) -> None:
         """Hand out the answer whose head is there, with as much of its body as came in the same segment."""
@@ -253,7 +257,7 @@ class Connection(TwistedProtocol):
         else:
             body = flowing = self._body = AnswerBody(self, reader.length)
             flowing.take(reader.take())
-            self._alarm.set(self._deadlines.silence, self._time_is_up)
+            self._allow(self._deadlines.silence)
         sent = self._sent if sending is None else sending.sent
         answering.callback(Answer(reader.status, reader.headers, reader.length, body, was_early, sent))
         if flowing is not None and flowing is self._body and not flowing.is_flowing:
@@ -267,7 +271,7 @@ class Connection(TwistedProtocol):
             body.finish(reader.take())
         else:
             if self._is_reading:
-                self._alarm.set(self._deadlines.silence, self._time_is_up)
+                self._allow(self._deadlines.silence)
             body.take(reader.take())
 
     def _release(self, reader: AnswerReader) -> None:
@@ -280,7 +284,7 @@ class Connection(TwistedProtocol):
         if is_sent and reader.may_be_followed and not self._is_clogged:
             self.resume()
             self._narrow()
-            self._alarm.set(self._deadlines.idle, self._time_is_up)
+            self._allow(self._deadlines.idle)
             self._home.give_back(self)
         else:
             self.drop()

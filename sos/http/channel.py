@@ -10,17 +10,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.interfaces import (
-    IAddress,
-    IHalfCloseableProtocol,
-    IPushProducer,
-    ISSLTransport,
-)
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IPushProducer, ISSLTransport
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sos.http import outgoing
+from sos.http.addresses import is_loopback
 from sos.http.alarm import Alarm
 from sos.http.arrival import LOOKS, Arrival, arrival_of
 from sos.http.channel_owner import ChannelOwner
@@ -28,7 +24,7 @@ from sos.http.head import Head, Refused
 from sos.http.head_reader import HeadReader
 from sos.http.outlet import Outlet, outlet_of
 from sos.http.progress import Progress
-from sos.http.request import Request, is_loopback
+from sos.http.request import Request
 from sos.words.errors import BadInput, BlobTooLarge, BlobTruncated, SOSError
 
 

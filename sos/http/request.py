@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
@@ -69,6 +68,7 @@ class Request(StockRequest):
     _writes = 0
     _waiting: list[Deferred[None]] | None = None
     _why_gone: Failure | None = None
+    _on_gone: Callable[[], None] | None = None
 
     def __init__(self, channel: Channel, head: Head) -> None:
         """Make the request of a head that was read on a connection."""
@@ -212,6 +212,13 @@ class Request(StockRequest):
 
     loseConnection = abort
 
+    def when_gone(self, call: Callable[[], None]) -> None:
+        """Have one thing called when the client leaves before the answer is finished."""
+        if self._why_gone is None:
+            self._on_gone = call
+        else:
+            call()
+
     def notifyFinish(self) -> Deferred[None]:
         """Give a Deferred that fires when the answer is finished, and fails when the client left before."""
         if self._stage is _Stage.FINISHED:
@@ -268,6 +275,8 @@ class Request(StockRequest):
         self.unregisterProducer()
         if producer is not None:
             producer.stopProducing()
+        if self._on_gone is not None:
+            self._on_gone()
         for waiting in self._taken_waiting():
             waiting.errback(self._why_gone)
 
@@ -387,12 +396,3 @@ class Request(StockRequest):
     def _taken_waiting(self) -> list[Deferred[None]]:
         waiting, self._waiting = self._waiting or [], None
         return waiting
-
-
-def is_loopback(address: IAddress) -> bool:
-    """Whether an address is this very machine's."""
-    if isinstance(address, IPv4Address):
-        return address.host.startswith("127.")
-    if isinstance(address, IPv6Address):
-        return address.host == "::1" or address.host.startswith("::ffff:127.")
-    return type(address).__name__ == "UNIXAddress"

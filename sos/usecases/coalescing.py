@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 
 from sos.decisions.batch import cut, weight
 from sos.decisions.tally import CopyTally
-from sos.usecases.begun import begun
+from sos.usecases.begun import Running, begun
 from sos.usecases.load import Load
 from sos.words.blob import BlobID, Parcel
 
@@ -60,6 +60,7 @@ class Coalescer:
         self._timer: IDelayedCall | None = None
         self._waiting: dict[Waiting, Consignment] = {}
         self._batches: dict[_Batch, None] = {}  # those under way, and those that those who wait hear about just now
+        self._under_way = 0  # blobs
         self._last = TOGETHER  # blobs in the batch that ended last; until one has, nobody knows how many write
 
     def write(self, consignment: Consignment) -> Waiting:
@@ -85,7 +86,7 @@ class Coalescer:
 
     def _may_go(self) -> bool:
         """Whether nothing is under way, or little, and as much waits."""
-        under_way = sum([batch.size for batch in self._batches if not batch.has_ended])
+        under_way = self._under_way
         return not under_way or (self._last <= FEW and under_way <= min(FEW, len(self._waiting)))
 
     def _let_go(self) -> None:
@@ -94,6 +95,7 @@ class Coalescer:
         for waiting in batch.waiting:
             del self._waiting[waiting]
         self._batches[batch] = None
+        self._under_way += batch.size
         batch.sending = begun(self._sent(batch))
 
     def _one_of_each(self) -> Iterator[tuple[Waiting, Consignment]]:
@@ -112,7 +114,7 @@ class Coalescer:
             tallies = await self._write(list(sent.values()))
         except Exception:  # a fault of ours, or all have given up: whoever waits has to know
             tallies = [Failure()] * len(sent)
-        batch.has_ended = True
+        self._under_way -= batch.size
         self._last = batch.size
         self._go_on()
         was_going_on, self._is_going_on = self._is_going_on, True  # who writes again when he hears goes with the others
@@ -147,8 +149,7 @@ class _Batch:
     def __init__(self, waiting: dict[Waiting, Consignment]) -> None:
         self.waiting = waiting
         self.size = len(waiting)
-        self.has_ended = False
-        self.sending: Deferred[None] | None = None
+        self.sending: Running | None = None
 
     def tell(self, waiting: Waiting, result: CopyTally | Failure) -> None:
         """Say what came of one, if anybody still wants to know."""

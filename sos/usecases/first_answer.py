@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from sos.decisions.topology import Server
-from sos.usecases.begun import begun
+from sos.usecases.begun import Running, begun
 from sos.words.errors import SOSError
 
 IMPATIENCE = 2.0
@@ -64,7 +64,7 @@ class FirstAnswer(Generic[T]):
         self._is_settled = is_settled
         self._grace = grace
         self._waiting: list[Server] = []
-        self._asked: dict[Server, Deferred[None]] = {}
+        self._asked: dict[Server, Running] = {}
         self.errors: dict[Server, SOSError] = {}
         """What those have said that did not answer well."""
         self.winner: Server | None = None
@@ -93,14 +93,13 @@ class FirstAnswer(Generic[T]):
         while self._waiting and not self._winner.called:
             server = self._waiting.pop(0)
             try:
-                asking = begun(self._answer_of(server))
+                asking = begun(self._answer_of(server), self._fail)
             except Exception:  # the guard of those who ask: whoever waits for the answer has to know
                 self._fail(Failure())
                 continue
             if asking is None:
                 continue
             self._asked[server] = asking
-            asking.addErrback(self._fail)
             self._wait(IMPATIENCE, self._lose_patience)
             return
         if self._winner.called:

@@ -35,7 +35,7 @@ class AsyncResource(Resource):
             return NOT_DONE_YET
         answering = begun(self._answer(request, handle))
         if answering is not None:
-            request.notifyFinish().addErrback(lambda _: answering.cancel())
+            request.when_gone(answering.cancel)
         return NOT_DONE_YET
 
     async def _answer(self, request: Request, handle: Callable[[Request], Awaitable[None]]) -> None:

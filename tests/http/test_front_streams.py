@@ -440,6 +440,24 @@ class Answers(SynchronousTestCase):
         self.assertEqual([answer.body for answer in answers[:4]], [b"first", b"1", b"2", b"3"])
         self.assertEqual(answers[4].status, 414)
 
+    def test_a_client_that_leaves_has_one_thing_called(self) -> None:
+        """Once; and at once where it has left before that was asked for."""
+        request = self.request()
+        called: list[str] = []
+        request.when_gone(lambda: called.append("left"))
+        self.assertEqual(called, [])
+        self.connection.lose()
+        self.assertEqual(called, ["left"])
+        request.when_gone(lambda: called.append("had left"))
+        self.assertEqual(called, ["left", "had left"])
+
+    def test_a_client_that_has_its_answer_may_leave(self) -> None:
+        """Nobody is told."""
+        request = self.request()
+        request.when_gone(lambda: self.fail("it has its answer"))
+        request.respond(200)
+        self.connection.lose()
+
     def test_a_client_that_leaves_stops_the_producer(self) -> None:
         """And what is still said has no effect."""
         request = self.request()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
+from twisted.trial._synctest import _logObserver
 
 from sos.usecases.begun import begun
 
 
 def test_what_never_waits_is_over_at_once() -> None:
-    """And no Deferred is made for it."""
+    """And there is nothing to cancel."""
     done: list[str] = []
 
     async def handler() -> None:
@@ -35,13 +37,13 @@ def test_what_waits_goes_on_with_what_it_waited_for() -> None:
     running = begun(handler())
     assert running is not None and heard == []
     waits[0].callback(0)
-    assert heard == [0, 1] and not running.called
+    assert heard == [0, 1]
     waits[2].callback(2)
-    assert heard == [0, 1, 2] and running.called
+    assert heard == [0, 1, 2]
 
 
 def test_a_failure_comes_out_where_it_was_waited_for() -> None:
-    """The handler may catch it and wait again; what it does not catch fails the Deferred."""
+    """The handler may catch it and wait again; of what it does not catch, who began it is told."""
     waits: list[Deferred[None]] = [Deferred(), Deferred()]
     caught: list[BaseException] = []
 
@@ -52,19 +54,30 @@ def test_a_failure_comes_out_where_it_was_waited_for() -> None:
             caught.append(error)
         await waits[1]
 
-    running = begun(handler())
-    assert running is not None
-    waits[0].errback(KeyError("first"))
-    assert [str(error) for error in caught] == ["'first'"] and not running.called
-    waits[1].errback(ValueError("second"))
     failures: list[BaseException | None] = []
-    running.addErrback(lambda failure: failures.append(failure.value))
+    begun(handler(), lambda failure: failures.append(failure.value))
+    waits[0].errback(KeyError("first"))
+    assert [str(error) for error in caught] == ["'first'"] and not failures
+    waits[1].errback(ValueError("second"))
     assert [str(error) for error in failures] == ["second"]
+
+
+def test_a_failure_that_nobody_asked_for_is_logged() -> None:
+    """It is a fault of ours."""
+    wait: Deferred[None] = Deferred()
+
+    async def handler() -> None:
+        await wait
+
+    begun(handler())
+    wait.errback(ZeroDivisionError("unforeseen"))
+    (failure,) = _logObserver.flushErrors(ZeroDivisionError)
+    assert str(failure.value) == "unforeseen"
 
 
 @pytest.mark.parametrize("steps", [0, 1])
 def test_a_cancellation_reaches_what_is_waited_for(steps: int) -> None:
-    """In the first step and in a later one; the handler hears of it."""
+    """In the first step and in a later one; the handler hears of it, and may let it pass."""
     cancelled: list[int] = []
 
     def waiting(number: int) -> Deferred[None]:
@@ -79,13 +92,17 @@ def test_a_cancellation_reaches_what_is_waited_for(steps: int) -> None:
             await waits[1]
         except CancelledError as error:
             heard.append(error)
+            raise
 
-    running = begun(handler())
+    failures: list[Failure] = []
+    running = begun(handler(), failures.append)
     assert running is not None
     for wait in waits[:steps]:
         wait.callback(None)
     running.cancel()
-    assert cancelled == [steps] and len(heard) == 1 and running.called
+    assert cancelled == [steps] and len(heard) == 1 and not failures
+    running.cancel()  # there is nothing left to cancel
+    assert cancelled == [steps] and len(heard) == 1
 
 
 def test_what_fails_at_once_raises() -> None:
@@ -109,12 +126,10 @@ def test_a_coroutine_may_be_cancelled_by_what_it_does() -> None:
         running.cancel()
         done.append("done")
 
-    running = begun(handler())
-    assert running is not None
-    results: list[object] = []
-    running.addBoth(results.append)
+    failures: list[Failure] = []
+    running = begun(handler(), failures.append)
     wait.callback(None)
-    assert results == [None] and done == ["done"]
+    assert done == ["done"] and not failures
 
 
 def test_a_coroutine_may_have_something_left_to_do_when_it_is_cancelled() -> None:
@@ -132,6 +147,6 @@ def test_a_coroutine_may_have_something_left_to_do_when_it_is_cancelled() -> Non
     running = begun(handler())
     assert running is not None
     running.cancel()
-    assert running.called and done == []
+    assert done == []
     waits[1].callback(None)
     assert done == ["done"]

@@ -39,6 +39,18 @@ class Budget:
         self._let_the_oldest_go_on()
         return share
 
+    def take(self, count: int) -> bool:
+        """Count bytes that are all there; do not, and say so, where everybody has to wait. `count` is a piece at most."""
+        if self._is_full:
+            return False
+        self._grow(count)
+        return True
+
+    def give_back(self, count: int) -> None:
+        """Count bytes no more that were taken."""
+        self._used -= count
+        self._look_again()
+
     # What shares call
 
     def may_grow(self, share: Share) -> bool:
@@ -47,14 +59,8 @@ class Budget:
 
     def grown(self, share: Share, count: int) -> None:
         """Count the bytes of a piece."""
-        if share.is_chosen:  # they were counted when it was chosen
-            return
-        self._used += count
-        if not self._is_full and self._for_all - self._used < self.piece:
-            self._is_full = True
-            for other in list(self._waiting):  # now, not when their next piece comes: there may be thousands
-                other.changed()
-            self._let_the_oldest_go_on()
+        if not share.is_chosen:  # else they were counted when it was chosen
+            self._grow(count)
 
     def sealed(self, share: Share) -> None:
         """Let a share grow no more."""
@@ -70,6 +76,14 @@ class Budget:
         self._look_again()
 
     # Inside
+
+    def _grow(self, count: int) -> None:
+        self._used += count
+        if not self._is_full and self._for_all - self._used < self.piece:
+            self._is_full = True
+            for share in list(self._waiting):  # now, not when their next piece comes: there may be thousands
+                share.changed()
+            self._let_the_oldest_go_on()
 
     def _look_again(self) -> None:
         """Let all grow again when a quarter of their half is free: near the brim they would be told at every piece."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 
 from attrs import frozen
@@ -54,6 +55,7 @@ class Uploads:
         self._most = min(most, MOST_CHUNKS * chunk_size)
         self._chunk_size = chunk_size
         self.budget = Budget(memory, min(LARGEST_PIECE, memory // 8))
+        self._sizes_at_once = range(min(self._most, chunk_size, self.budget.piece) + 1)
 
     async def upload(self, body: IBodyProducer, metadata: Metadata, expires: int | None = None) -> Uploaded:
         """Take an object to its end and store it; `expires` is the unix time at which it is gone by itself.
@@ -62,45 +64,46 @@ class Uploads:
         chunks of it, but nothing that names them.
         """
         digest = self._digest()
-        whole = self._whole(body, digest) if isinstance(body, BytesBody) else None
-        if whole is not None:
-            object_id = BlobID(digest.hexdigest())
-            return Uploaded(object_id, whole.size, await self._store_blob(object_id, whole, metadata, expires))
+        if isinstance(body, BytesBody) and body.length in self._sizes_at_once and self.budget.take(body.length):
+            return await self._upload_at_once(body, digest, metadata, expires)
         arrival = Arrival(body, self._most, self._chunk_size, self.budget, digest)
         try:
             first = await arrival.next_part()
             assert first is not None, "the first part is there even where it is empty"
             if arrival.is_complete:
-                copies = await self._store_blob(BlobID(digest.hexdigest()), first, metadata, expires)
+                copies = await self._store_part(BlobID(digest.hexdigest()), first, metadata, expires)
             else:
                 copies = await self._store_chunks(arrival, first, digest, metadata, expires)
         finally:
             arrival.stop()
         return Uploaded(BlobID(digest.hexdigest()), arrival.size, copies)
 
-    def _whole(self, body: BytesBody, digest: Digest) -> Part | None:
-        """Take a body that is in memory, in one go; None where it is long, or has to wait for its turn as others do."""
-        if body.length not in range(min(self._most, self._chunk_size, self.budget.piece) + 1):
-            return None
-        share = self.budget.open(body.length, lambda: None)
-        if not share.may_grow:
-            share.drop()
-            return None
-        part = Part(share)
-        for piece in body.pieces:
-            digest.update(piece)
-            part.take(piece)
+    async def _upload_at_once(self, body: BytesBody, digest: Digest, metadata: Metadata, expires: int | None) -> Uploaded:
+        """Store a body that is in memory, and that the budget has counted: it is never cut, and need not arrive."""
+        payload = b"".join(body.pieces)
         body.stopProducing()
-        return part
+        source = BytesSource([payload])
+        with Load(source, partial(self.budget.give_back, len(payload))) as load:
+            digest.update(payload)
+            object_id = BlobID(digest.hexdigest())
+            entry = Entry(
+                id=object_id, size=len(payload), sha256=sha256(payload).digest(), metadata=metadata, expires=expires
+            )
+            return Uploaded(object_id, len(payload), await self._store_blob(entry, source, load))
 
-    async def _store_blob(self, object_id: BlobID, part: Part, metadata: Metadata, expires: int | None) -> int:
+    async def _store_part(self, object_id: BlobID, part: Part, metadata: Metadata, expires: int | None) -> int:
         entry = Entry(id=object_id, size=part.size, sha256=part.sha256, metadata=metadata, expires=expires)
-        source, groups = part.source(), self._copies.groups_for(object_id)
+        source = part.source()
         with Load(source, part.drop) as load:
-            if is_small(entry):  # to ask whether it is there would cost as much as to send it
-                tally = await self._copies.send(entry, b"".join(source.pieces), load, groups)
-            else:
-                tally = await self._copies.deliver(entry, load.renew_or_send, groups)
+            return await self._store_blob(entry, source, load)
+
+    async def _store_blob(self, entry: Entry, source: BytesSource, load: Load) -> int:
+        """Store an object as one blob, and give the number of copies."""
+        groups = self._copies.groups_for(entry.id)
+        if is_small(entry):  # to ask whether it is there would cost as much as to send it
+            tally = await self._copies.send(entry, b"".join(source.pieces), load, groups)
+        else:
+            tally = await self._copies.deliver(entry, load.renew_or_send, groups)
         return tally.copies
 
     async def _store_chunks(

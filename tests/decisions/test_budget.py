@@ -142,3 +142,28 @@ def test_it_is_never_over_its_limit_and_everybody_ends(schedule: list[tuple[int,
             buffer.share.drop()
             buffers.remove(buffer)
     assert budget.used == 0
+
+
+def test_bytes_that_are_all_there_are_taken_at_once_or_not_at_all() -> None:
+    """They count like those of a share; where everybody has to wait for their turn, they are not taken."""
+    budget = Budget(LIMIT, PIECE)
+    taken = 0
+    while budget.take(PIECE):
+        taken += PIECE
+    assert taken == budget.used == LIMIT // 2
+    assert not Buffer(budget, LARGEST + 1).share.may_grow
+    budget.give_back(taken)
+    assert budget.used == 0
+    assert budget.take(PIECE)
+
+
+def test_bytes_that_are_taken_let_the_oldest_go_on_alone() -> None:
+    """As a share does that grows: those that were told to wait are told again when the bytes are given back."""
+    budget = Budget(LIMIT, PIECE)
+    old, young = Buffer(budget, 20), Buffer(budget, 20)
+    taken = 0
+    while budget.take(PIECE):
+        taken += PIECE
+    assert old.share.may_grow and not young.share.may_grow
+    budget.give_back(taken)
+    assert young.share.may_grow

@@ -34,8 +34,9 @@ _ESCAPED = 6
 
 def weight(entry: Entry) -> int:
     """Say how many bytes a blob takes in a batch, at most."""
-    metadata = sum([len(name) + _ESCAPED * (len(value) + 1) for name, value in entry.metadata.pairs])
-    return _ENVELOPE + metadata + (entry.size or 0)
+    bare = _ENVELOPE + (entry.size or 0)
+    pairs = entry.metadata.pairs
+    return bare + sum([len(name) + _ESCAPED * (len(value) + 1) for name, value in pairs]) if pairs else bare
 
 
 def is_small(entry: Entry) -> bool:
@@ -56,7 +57,7 @@ def fault_of(parcel: Parcel) -> SOSError | None:
 def check_batch(parcels: Sequence[Parcel]) -> None:
     """Raise `BadInput` for more than a batch may have, and for an ID that comes twice."""
     check_names([parcel.entry.id for parcel in parcels])
-    if sum(weight(parcel.entry) for parcel in parcels) > ROOM:
+    if sum([weight(parcel.entry) for parcel in parcels]) > ROOM:
         raise BadInput(f"A batch takes {ROOM} bytes at most.")
 
 
@@ -73,11 +74,12 @@ def cut(items: Iterable[T], weight_of: Callable[[T], int], most: int = MOST) -> 
     batch: list[T] = []
     room = ROOM
     for item in items:
-        if batch and (len(batch) == most or weight_of(item) > room):
+        weighs = weight_of(item)
+        if batch and (len(batch) == most or weighs > room):
             yield batch
             batch, room = [], ROOM
         batch.append(item)
-        room -= weight_of(item)
+        room -= weighs
     if batch:
         yield batch
 

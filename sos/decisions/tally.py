@@ -89,7 +89,8 @@ class CopyTally:
 
     @property
     def _conflicts(self) -> list[BlobConflict]:
-        return [error for error in self.errors if isinstance(error, BlobConflict)]
+        refusals = [outcome for outcome in self.outcomes if isinstance(outcome, Refused)]
+        return [refusal.error for refusal in refusals if isinstance(refusal.error, BlobConflict)] if refusals else []
 
 
 def may_hide(needed: int, members: int, denials: int) -> bool:

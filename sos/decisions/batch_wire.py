@@ -14,7 +14,7 @@ from attrs import evolve
 
 from sos.decisions import sync_wire, wire
 from sos.decisions.batch import ROOM, check_batch, check_names, fault_of
-from sos.decisions.strict_json import parsed
+from sos.decisions.strict_json import compact, parsed
 from sos.words.blob import BlobID, Entry, Parcel, blob_id
 from sos.words.errors import BadInput, SOSError
 from sos.words.interfaces import Received
@@ -95,8 +95,8 @@ def batch_of(payload: bytes) -> list[Parcel]:
 
 def outcomes_json(parcels: Sequence[Parcel], outcomes: Sequence[Received | SOSError]) -> bytes:
     """Write what came of each blob of a batch."""
-    pairs = zip(parcels, outcomes, strict=True)
-    return wire.json_bytes([_shape_of(parcel.entry.id, outcome) for parcel, outcome in pairs])
+    texts = [_outcome_text(parcel.entry.id, outcome) for parcel, outcome in zip(parcels, outcomes, strict=True)]
+    return f"[{','.join(texts)}]\n".encode("ascii")
 
 
 def outcomes_of(payload: bytes, parcels: Sequence[Parcel], server: str) -> list[Entry | SOSError]:
@@ -116,17 +116,17 @@ def _kept(entry: Entry) -> Entry:
     return evolve(entry, metadata=wire.metadata_of(pairs)) if pairs else entry
 
 
-def _shape_of(name: BlobID, outcome: Received | SOSError) -> dict[str, Any]:
+def _outcome_text(name: BlobID, outcome: Received | SOSError) -> str:
     if isinstance(outcome, Received):
         assert outcome.entry.sha256 is not None  # what a store holds has a SHA-256
-        return {"id": name, "version": outcome.entry.version, "sha256": outcome.entry.sha256.hex()}
+        return f'{{"id":"{name}","version":{outcome.entry.version:d},"sha256":"{outcome.entry.sha256.hex()}"}}'
     shape: dict[str, Any] = {"id": name, "status": wire.status_of(outcome) or _REFUSED, "error": str(outcome)}
     reason = wire.reason_of(outcome)
     if reason is not None:
         shape["reason"] = reason
     for _, version in wire.internal_headers_of_error(outcome):
         shape["version"] = int(version)
-    return shape
+    return compact(shape).decode("ascii")
 
 
 def _outcome_of(shape: Any, sent: Entry, server: str) -> Entry | SOSError:

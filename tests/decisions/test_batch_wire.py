@@ -97,7 +97,7 @@ def test_the_longest_names_fit() -> None:
     assert len(batch_wire.names_json(longest)) <= batch_wire.MOST_NAMES_JSON
 
 
-PLAIN = sync_wire.entry_shape(HELLO.entry)
+PLAIN = json.loads(sync_wire.entry_text(HELLO.entry))
 BAD_BATCHES = [
     b"",
     b"[]",
@@ -157,6 +157,7 @@ def test_what_was_taken_comes_back(parcels: list[Parcel], version: Version) -> N
     """With the version that is held now."""
     held = [evolve(parcel.entry, version=version) for parcel in parcels]
     payload = batch_wire.outcomes_json(parcels, [Received(entry, "uuid") for entry in held])
+    assert payload == wire.json_bytes(json.loads(payload))
     assert batch_wire.outcomes_of(payload, parcels, SERVER) == held
 
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sos.decisions import sync_wire
+from sos.decisions.strict_json import compact
 from sos.words.blob import BlobID, Entry, Kind, Metadata, State, Version
 from sos.words.errors import BadInput
 from sos.words.interfaces import StoreSummary
@@ -82,7 +83,14 @@ def test_a_long_list_is_written_in_pieces(number: int) -> None:
     entries = [Entry(id=BlobID(f"n{at:03}")) for at in range(number)]
     pieces = list(sync_wire.entries_pieces(entries))
     assert max(piece.count(b"{") for piece in pieces) <= 16
-    assert json.loads(b"".join(pieces)) == [sync_wire.entry_shape(entry) for entry in entries]
+    assert b"".join(pieces) == compact([json.loads(sync_wire.entry_text(entry)) for entry in entries])
+
+
+@given(ENTRIES)
+def test_an_entry_is_written_as_a_library_would_write_it(entry: Entry) -> None:
+    """ASCII without a space, each field once, in the same order: nothing in it had to be escaped but metadata."""
+    text = sync_wire.entry_text(entry)
+    assert text.encode("ascii") == compact(json.loads(text))
 
 
 @given(SUMMARIES)

@@ -12,7 +12,7 @@ from sos.decisions.batch import LARGEST, MOST, ROOM, weight
 from sos.decisions.batch_wire import batch_bytes, batch_of, outcomes_of
 from sos.decisions.buckets import BUCKETS, EMPTY, bucket_of, changed, entry_digest, part_digests, root_digest
 from sos.decisions.manifest import Chunk, Manifest, chunk_id, manifest_json, manifest_of
-from sos.decisions.sync_wire import entry_of, entry_shape, summary_of
+from sos.decisions.sync_wire import entry_of, entry_text, summary_of
 from sos.words.blob import BlobID, Entry, Metadata, Version
 from sos.words.errors import BlobConflict
 from tests.decisions.test_buckets import HELLO
@@ -56,7 +56,7 @@ def test_the_examples_are_what_is_sent_and_read() -> None:
     """Two entries, and what a store says of itself."""
     live, gone, _, summary = shapes()
     assert (entry_of(live), entry_of(gone)) == (HELLO, GONE)
-    assert (entry_shape(HELLO), entry_shape(GONE)) == (live, gone)
+    assert (json.loads(entry_text(HELLO)), json.loads(entry_text(GONE))) == (live, gone)
     read = summary_of(json.dumps(summary).encode())
     assert (read.root.hex(), read.group) == (value_of("root"), "default")
 

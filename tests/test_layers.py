@@ -13,6 +13,7 @@ HOME = Path(__file__).parent.parent
 FLOORS = {
     "sos.words": 0,
     "sos.decisions": 1,
+    "sos.begun": 2,
     "sos.concurrently": 2,
     "sos.http.bodies": 2,
     "sos.http": 3,

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 
+from sos.begun import begun
 from sos.store.failures import Latch
 from sos.store.index import CHECKPOINT_BYTES, Change, Index
 from sos.store.room import Admission
@@ -96,7 +97,7 @@ class Commits:
         self._waiting.append((change, result))
         if not self._is_working:
             self._is_working = True
-            Deferred.fromCoroutine(self._work())
+            begun(self._work())
         return result
 
     def close(self) -> Deferred[None]:

@@ -111,7 +111,8 @@ class Index:
             with self._transaction():
                 results = [self._result_of(change) for change in changes]
                 self._books.settle()
-                self._connection.executemany("DELETE FROM unlinks WHERE serial = ?", self._unlinked)
+                if self._unlinked:
+                    self._connection.executemany("DELETE FROM unlinks WHERE serial = ?", self._unlinked)
         except BaseException:
             self._to_unlink = to_unlink
             raise

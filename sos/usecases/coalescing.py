@@ -19,9 +19,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
+from sos.begun import Running, begun
 from sos.decisions.batch import cut, weight
 from sos.decisions.tally import CopyTally
-from sos.usecases.begun import Running, begun
 from sos.usecases.load import Load
 from sos.words.blob import BlobID, Parcel
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 
@@ -165,10 +164,13 @@ class Copies:
         parcels = [consignment.parcel for consignment in consignments]
 
         async def write(server: Server) -> Sequence[Received | SOSError]:
-            with contextlib.ExitStack() as held:
-                for consignment in consignments:
-                    held.enter_context(consignment.load)
+            for consignment in consignments:
+                consignment.load.hold()
+            try:
                 return await self._send_some(server, parcels)
+            finally:
+                for consignment in consignments:
+                    consignment.load.let_go()
 
         return await self._write_to_members(group, len(parcels), write)
 

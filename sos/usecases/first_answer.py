@@ -16,8 +16,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
+from sos.begun import Running, begun
 from sos.decisions.topology import Server
-from sos.usecases.begun import Running, begun
 from sos.words.errors import SOSError
 
 IMPATIENCE = 2.0

@@ -31,10 +31,18 @@ class Load:
 
     def __enter__(self) -> Load:
         """Hold it."""
-        self._holders += 1
+        self.hold()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """End a hold."""
+        self.let_go()
+
+    def hold(self) -> None:
+        """Hold it until it is let go of as often as that."""
+        self._holders += 1
+
+    def let_go(self) -> None:
         """End a hold."""
         self._holders -= 1
         if not self._holders:

@@ -9,9 +9,9 @@ from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+from sos.begun import begun
 from sos.decisions import wire
 from sos.http.request import Request
-from sos.usecases.begun import begun
 from sos.words.errors import ServerUnavailable, SOSError, Unavailable
 
 Guard = Callable[[Request], None]

@@ -7,7 +7,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 from twisted.trial._synctest import _logObserver
 
-from sos.usecases.begun import begun
+from sos.begun import begun
 
 
 def test_what_never_waits_is_over_at_once() -> None:

@@ -27,10 +27,14 @@ MOST_ENTRIES = 1000
 _COLUMNS = f"id, {', '.join(COLUMNS)}, number"
 _ENTRIES = f"SELECT {_COLUMNS} FROM entries WHERE bucket = ? AND id > ? AND stray = 0 ORDER BY id LIMIT ?"
 _ENTRIES_OF_SEVERAL = f"""
-    SELECT {_COLUMNS} FROM entries INDEXED BY buckets WHERE bucket >= ? AND bucket < ? AND id > ? AND stray = 0
-    ORDER BY id LIMIT ?
+    SELECT {_COLUMNS} FROM entries WHERE number IN (
+        SELECT number FROM entries AS one INDEXED BY buckets WHERE bucket >= ? AND bucket < ? AND id > ?
+        AND NOT EXISTS (SELECT 1 FROM entries AS other INDEXED BY strays WHERE other.stray = 1 AND other.id = one.id)
+        ORDER BY id LIMIT ?
+    ) ORDER BY id
 """
-"""SQLite would rather walk through all entries in the order of their IDs, which need not be sorted then."""
+"""SQLite would rather walk through all entries in the order of their IDs, which need not be sorted then. What is sorted here
+comes from indexes alone: only the rows that are given are read, each of which may lie on a page that is not in memory."""
 _STRAYS = f"SELECT {_COLUMNS} FROM entries WHERE stray = 1 AND id > ? ORDER BY id LIMIT ?"
 _TOMBSTONES = f"SELECT {_COLUMNS} FROM entries WHERE {schema.TOMBSTONES} AND arrived < ? AND id > ? ORDER BY id LIMIT ?"
 _OF_KIND = {

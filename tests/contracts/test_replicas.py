@@ -278,6 +278,24 @@ def test_entries_of_several_buckets_are_listed_as_of_one(site: Site) -> None:
         assert [entry.id for entry in seen] == [name for name in names if first <= bucket_of(name) < first + count]
 
 
+def test_strays_are_not_listed_among_the_entries_of_several_buckets(site: Site) -> None:
+    """A page is as full as it can be without them: a short one would be taken for the last."""
+    names = sorted(BlobID(f"n{number}") for number in range(300) if bucket_of(BlobID(f"n{number}")) < 640)
+    strays = set(names[::2])
+    for name in names:
+        site.received(Entry(id=name, version=Version(1), is_stray=name in strays))
+    listed: list[BlobID] = []
+    for first in range(0, 640, 64):
+        at = ""
+        while page := success_of(site.store.entries(first, at, 2, 64)):
+            at = page[-1].id
+            listed += [entry.id for entry in page]
+            rest = [name for name in names if first <= bucket_of(name) < first + 64 and name > at and name not in strays]
+            assert len(page) == 2 or not rest
+    assert sorted(listed) == [name for name in names if name not in strays]
+    assert 20 < len(strays) < len(names)
+
+
 @pytest.mark.parametrize(("first", "count"), [(0, 0), (0, -1), (0, 65), (4095, 2), (4033, 64)])
 def test_there_are_no_such_buckets(site: Site, first: int, count: int) -> None:
     """A mistake, not an empty answer."""

@@ -254,6 +254,19 @@ def test_what_replication_lists_has_an_index(bench: Bench, query: str, index: st
     assert f"INDEX {index}" in plan and "TEMP B-TREE" not in plan
 
 
+def test_entries_of_several_buckets_are_sorted_by_an_index_alone(bench: Bench) -> None:
+    """Only the rows that are given are looked at: each may lie on a page that has to come from the disk."""
+    store = bench.open()
+    bench.fs.calls.clear()
+    success_of(store.entries(0, buckets=64))
+    queries = [call[1] for call in bench.fs.calls if call[0] == "execute" and "INDEXED BY" in call[1]]
+    success_of(store.close())
+    plan = " ".join(str(row[-1]) for row in bench.rows(f"EXPLAIN QUERY PLAN {queries[0].replace('?', '1')}"))
+    assert "SEARCH entries USING INTEGER PRIMARY KEY" in plan
+    assert "SEARCH one USING COVERING INDEX buckets" in plan
+    assert "SEARCH other USING INDEX strays" in plan
+
+
 def test_names_are_listed_from_an_index_alone(bench: Bench) -> None:
     """The row of each would be somewhere else in a table that is larger than what is kept of it."""
     store = bench.open()

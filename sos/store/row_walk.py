@@ -16,9 +16,9 @@ from sos.words.blob import blob_id
 from sos.words.errors import BlobDamaged, InvalidBlobID
 
 ROWS_A_STEP = 64
-"""Rows read at a time. The thread that reads them and the reactor's take the interpreter from each other meanwhile, so whoever
-is served then waits: with blobs of 4 KiB at the usual rate eight times a second, where steps of 16 rows made it thirty
-times, which was one answer in a hundred. With 64 KiB of bytes in each they are 4 MiB."""
+"""Rows read at a time. The thread that reads them and the reactor's take the interpreter from each other meanwhile, so
+whoever is served then waits: with blobs of 4 KiB at the usual rate eight times a second, where steps of 16 rows made it
+thirty times, which was about one answer in a hundred. With 64 KiB of bytes in each they are 4 MiB."""
 
 BYTES_A_ROW = 512
 """What reading a row is taken for, beside its bytes: more than it has, for it is work, too."""

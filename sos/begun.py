@@ -65,12 +65,12 @@ class Running:
         self._step(failure.throwExceptionIntoGenerator, self._coroutine)
 
     def _step(self, step: Callable[[Any], Any], argument: Any) -> None:
+        self._awaited = None
         try:
             awaited = step(argument)
         except (StopIteration, CancelledError):
-            self._awaited = None
+            pass
         except BaseException:  # whatever it is: somebody has to know
-            self._awaited = None
             self._failed(Failure())
         else:
             self._wait_for(awaited)

@@ -14,7 +14,7 @@ from attrs import evolve
 
 from sos.decisions import sync_wire, wire
 from sos.decisions.batch import ROOM, check_batch, check_names, fault_of
-from sos.decisions.strict_json import compact, parsed
+from sos.decisions.strict_json import compact_text, parsed
 from sos.words.blob import BlobID, Entry, Parcel, blob_id
 from sos.words.errors import BadInput, SOSError
 from sos.words.interfaces import Received
@@ -126,7 +126,7 @@ def _outcome_text(name: BlobID, outcome: Received | SOSError) -> str:
         shape["reason"] = reason
     for _, version in wire.internal_headers_of_error(outcome):
         shape["version"] = int(version)
-    return compact(shape).decode("ascii")
+    return compact_text(shape)
 
 
 def _outcome_of(shape: Any, sent: Entry, server: str) -> Entry | SOSError:

@@ -69,11 +69,10 @@ class Budget:
             self._set_aside -= share.most - share.size
         self._look_again()
 
-    def released(self, share: Share, ordinary: int, chosen: int) -> None:
+    def released(self, ordinary: int, chosen: int) -> None:
         """Take back the bytes of a share, which were counted as these."""
-        self._used -= ordinary
         self._set_aside -= chosen
-        self._look_again()
+        self.give_back(ordinary)
 
     # Inside
 
@@ -158,4 +157,4 @@ class Share:
     def drop(self) -> None:
         """Let go of the bytes. To be called once."""
         self.seal()
-        self._budget.released(self, self._ordinary, self.size - self._ordinary)
+        self._budget.released(self._ordinary, self.size - self._ordinary)

@@ -13,7 +13,12 @@ from sos.words.errors import BadInput
 
 def compact(shape: Any) -> bytes:
     """Write JSON for a peer: ASCII, without a space."""
-    return _encode(shape).encode("ascii")
+    return compact_text(shape).encode("ascii")
+
+
+def compact_text(shape: Any) -> str:
+    """Write the same as a part of something longer."""
+    return _encode(shape)
 
 
 def parsed(payload: bytes) -> Any:

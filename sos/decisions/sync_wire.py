@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 from sos.decisions.buckets import DIGEST_BYTES, PARTS
-from sos.decisions.strict_json import compact, parsed
+from sos.decisions.strict_json import compact, compact_text, parsed
 from sos.words.blob import KIND_WORDS, NO_METADATA, STATE_WORDS, BlobID, Entry, Metadata, Version, blob_id
 from sos.words.errors import BadInput
 from sos.words.interfaces import StoreSummary, Swept
@@ -285,8 +285,7 @@ def _one_of(members: Mapping[str, T], name: Any, what: str) -> T:
 
 
 def _metadata_text(metadata: Metadata) -> str:
-    shape = {name.decode("ascii"): value.decode("latin-1") for name, value in metadata.pairs}
-    return compact(shape).decode("ascii")
+    return compact_text({name.decode("ascii"): value.decode("latin-1") for name, value in metadata.pairs})
 
 
 def _metadata(shape: Any) -> Metadata:

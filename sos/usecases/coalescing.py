@@ -86,8 +86,7 @@ class Coalescer:
 
     def _may_go(self) -> bool:
         """Whether nothing is under way, or little, and as much waits."""
-        under_way = self._under_way
-        return not under_way or (self._last <= FEW and under_way <= min(FEW, len(self._waiting)))
+        return not self._under_way or (self._last <= FEW and self._under_way <= min(FEW, len(self._waiting)))
 
     def _let_go(self) -> None:
         """Send the next ones: as many as fit, in their order; of one ID only the first."""
